@@ -21,7 +21,8 @@ const table = {
 } as const
 
 export type ErrorCode = keyof typeof table
-export const errorTable: Readonly<Record<ErrorCode, { readonly status: number; readonly type: string }>> = table
+export const errorTable: Readonly<Record<ErrorCode, { readonly status: number; readonly type: string }>> =
+  table
 
 /** The body of every refusal, shaped as OpenAI's. */
 export interface ErrorBody {
