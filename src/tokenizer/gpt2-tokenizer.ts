@@ -1,0 +1,101 @@
+/** GPT-2's byte-level BPE, read from `tokenizer.json` and `tokenizer_config.json` in one folder. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { RequestError } from '../errors.js'
+import type { Tokenizer } from './tokenizer.js'
+
+/** A folder that holds no usable tokenizer: one line that names the file. */
+export class TokenizerError extends Error {
+  override readonly name = 'TokenizerError'
+}
+
+interface TokenizerFile {
+  readonly model: { readonly vocab: Readonly<Record<string, number>> }
+}
+
+export async function loadTokenizer(folder: string): Promise<Tokenizer> {
+  const file = await readJson(join(folder, 'tokenizer.json'))
+  const config = await readJson(join(folder, 'tokenizer_config.json'))
+  const vocabulary = Object.entries(vocabularyOf(file, folder))
+  // Imported on demand, because it also loads native libraries, and built from the parsed files, because
+  // its own loader looks for a missing file on the network.
+  const { PreTrainedTokenizer } = await import('@xenova/transformers')
+  return gpt2Tokenizer(new PreTrainedTokenizer(file, config), vocabulary)
+}
+
+interface Coder {
+  encode(text: string): number[]
+  decode(tokens: number[]): string
+}
+
+function gpt2Tokenizer(coder: Coder, vocabulary: readonly [string, number][]): Tokenizer {
+  const texts: string[] = []
+  // In tokenizer.json each byte of a token is written as one character.
+  const longestTokenBytes = Math.max(...vocabulary.map(([text]) => text.length))
+
+  function encode(text: string, limit = Number.POSITIVE_INFINITY): number[] {
+    const tokens: number[] = []
+    for (const piece of pieces(text.toWellFormed())) {
+      // A piece is long where it has no boundary; so many characters are more than `limit` tokens.
+      const encoded = coder.encode(piece.slice(0, limit * longestTokenBytes + 1))
+      for (const token of encoded) tokens.push(token)
+      if (tokens.length > limit) break
+    }
+    return tokens
+  }
+
+  function decode(tokens: readonly number[]): string {
+    for (const token of tokens) {
+      if (!(Number.isInteger(token) && token >= 0 && token < vocabulary.length)) {
+        throw new RequestError(
+          'invalid_request',
+          `tokens: expected token ids from 0 to ${vocabulary.length - 1}, got ${token}`,
+          { param: 'tokens' }
+        )
+      }
+    }
+    // The library refuses an empty list.
+    return tokens.length === 0 ? '' : coder.decode([...tokens])
+  }
+
+  return {
+    vocabularySize: vocabulary.length,
+    encode,
+    decode,
+    decodeToken(token) {
+      texts[token] ??= decode([token])
+      return texts[token]
+    }
+  }
+}
+
+const PIECE = 4096
+const boundary = /(?<=\p{L}) (?=\p{L})/gu
+
+/** Pieces that encode alone as they do in the whole: a space between letters always begins a new word of the BPE. */
+function* pieces(text: string): Generator<string> {
+  for (let start = 0; start < text.length; ) {
+    boundary.lastIndex = start + PIECE
+    const end = boundary.exec(text)?.index ?? text.length
+    yield text.slice(start, end)
+    start = end
+  }
+}
+
+function vocabularyOf(file: object, folder: string): Readonly<Record<string, number>> {
+  const vocabulary = (file as Partial<TokenizerFile>).model?.vocab
+  if (vocabulary === undefined) {
+    throw new TokenizerError(
+      `${join(folder, 'tokenizer.json')}: expected a vocabulary at model.vocab, got none`
+    )
+  }
+  return vocabulary
+}
+
+async function readJson(path: string): Promise<object> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8'))
+  } catch (error) {
+    throw new TokenizerError(`${path}: expected a JSON file, got ${(error as Error).message}`)
+  }
+}
