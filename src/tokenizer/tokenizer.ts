@@ -1,17 +1,13 @@
-/** Text to token ids and back. No text is special: `<|endoftext|>` in it is characters like any other. */
+/** Text to token ids and back. */
 export interface Tokenizer {
-  /** Ids run from 0 to one less than this. A mask token is no part of it: no text encodes to one. */
+  /** Token ids are below this. The mask token is not among them. */
   readonly vocabularySize: number
   /**
-   * Lone surrogates become U+FFFD. A text of more than `limit` tokens may be encoded only so far that the
-   * answer is longer than `limit`: refusing a huge text then costs little.
+   * Every string has tokens; unpaired surrogates become U+FFFD.
+   * @param limit stop once there are more tokens than this: the text is too long for its reader anyhow
    */
   encode(text: string, limit?: number): number[]
-  /**
-   * A character that is cut at either end becomes U+FFFD.
-   * @throws {RequestError} for an id outside the vocabulary
-   */
+  /** Bytes that are no whole character become U+FFFD. @throws {RequestError} for an id outside the vocabulary */
   decode(tokens: readonly number[]): string
-  /** One token alone as text, remembered. */
   decodeToken(token: number): string
 }

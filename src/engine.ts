@@ -1,0 +1,241 @@
+import { randomInt } from 'node:crypto'
+import type { Denoiser } from './denoiser/denoiser.js'
+import { Coins } from './diffusion/coin.js'
+import { noiseSchedules } from './diffusion/noise-schedule.js'
+import { RequestError } from './errors.js'
+import type { Scheduler } from './scheduler/scheduler.js'
+import { Sequence } from './scheduler/sequence.js'
+import type { CompletionRequest, InfillRequest, Snapshot } from './schemas.js'
+import { bestOf } from './text/best-of.js'
+import { layOutCompletion, layOutInfill, type TextLayout } from './text/layout.js'
+import { merge } from './text/merge.js'
+import { Text, type TextEvent } from './text/text.js'
+import type { Tokenizer } from './tokenizer/tokenizer.js'
+
+export interface ServedModel<D extends Denoiser = Denoiser> {
+  readonly name: string
+  readonly denoiser: D
+  readonly scheduler: Scheduler
+  readonly tokenizer: Tokenizer
+}
+
+export interface EngineOptions {
+  /** Other names of served models. */
+  readonly aliases: ReadonlyMap<string, string>
+  /** The longest text in tokens, windows included. */
+  readonly maxTextTokens: number
+  /** The most texts of one request: prompts times completions of each. */
+  readonly maxTexts: number
+}
+
+export interface GenerationOptions {
+  readonly id: string
+  /** Aborted when the client leaves: its places are free again at once. */
+  readonly signal: AbortSignal
+}
+
+/** The texts of one request on their way. Iterate once; leaving the loop early frees their places. */
+export interface Generation extends AsyncIterable<TextEvent> {
+  readonly id: string
+  readonly model: string
+  readonly texts: number
+  /** Every text that is part way, as its events so far tell it. */
+  snapshot(): Snapshot[]
+}
+
+/** Text in, steps of text out: the only place that knows both text and tokens. */
+export class Engine<D extends Denoiser = Denoiser> {
+  readonly models: readonly ServedModel<D>[]
+  readonly #options: EngineOptions
+
+  constructor(models: readonly ServedModel<D>[], options: EngineOptions) {
+    this.models = models
+    this.#options = options
+  }
+
+  /** The model of this name or alias; the first one when no name is given. */
+  resolve(name: string | null | undefined): ServedModel<D> {
+    const wanted = name ?? this.models[0]!.name
+    const model = this.models.find((served) => served.name === (this.#options.aliases.get(wanted) ?? wanted))
+    if (model) return model
+    const names = [...this.models.map((served) => served.name), ...this.#options.aliases.keys()].join(', ')
+    throw new RequestError('model_not_found', `model: expected one of ${names}, got "${wanted}"`, {
+      param: 'model'
+    })
+  }
+
+  /** @throws {RequestError} at once when the request cannot be met or no place is left */
+  complete(request: CompletionRequest, options: GenerationOptions): Generation {
+    refuseUnsupported(request)
+    const model = this.resolve(request.model)
+    const n = request.n ?? 1
+    const candidates = candidatesPerPrompt(request, n)
+    const prompts = promptsOf(request)
+    this.#checkTexts(prompts.length * candidates, request.best_of ? 'best_of' : request.n ? 'n' : 'prompt')
+    const parts = { suffix: request.suffix ?? '', maxTokens: request.max_tokens ?? undefined }
+    const layouts = prompts.flatMap((prompt) =>
+      Array.from({ length: candidates }, () =>
+        layOutCompletion({ prompt, ...parts }, this.#layoutContext(model))
+      )
+    )
+    const stop = [request.stop ?? []].flat().map((text) => text.toWellFormed())
+    const generation = this.#generate(
+      model,
+      'completion',
+      layouts,
+      request,
+      request.logprobs ?? 0,
+      stop,
+      options
+    )
+    if (candidates === n) return generation
+    const best = bestOf(generation, candidates, n)
+    return { ...generation, texts: prompts.length * n, [Symbol.asyncIterator]: () => best }
+  }
+
+  /** @throws {RequestError} at once when the request cannot be met or no place is left */
+  infill(request: InfillRequest, options: GenerationOptions): Generation {
+    const model = this.resolve(request.model)
+    const layout = layOutInfill(request.template, this.#layoutContext(model))
+    return this.#generate(model, 'infill', [layout], request, request.alternatives ?? 0, [], options)
+  }
+
+  /** Refuses new work and resolves when what was accepted is done. */
+  async drain(): Promise<void> {
+    await Promise.all(this.models.map(({ scheduler }) => scheduler.drain()))
+  }
+
+  #generate(
+    model: ServedModel<D>,
+    kind: 'completion' | 'infill',
+    layouts: readonly TextLayout[],
+    request: Sampling,
+    alternatives: number,
+    stop: readonly string[],
+    { id, signal }: GenerationOptions
+  ): Generation {
+    const { scheduler, tokenizer } = model
+    const { manifest } = model.denoiser
+    const seed = request.seed ?? randomInt(2 ** 48 - 1)
+    const sequences = layouts.map((layout, index) =>
+      newSequence(model, layout, request, alternatives, new Coins(seed, index))
+    )
+    signal.throwIfAborted()
+    scheduler.submit(sequences)
+    const leave = () =>
+      scheduler.leave(sequences, new RequestError('cancelled', 'The request was cancelled by the client.'))
+    signal.addEventListener('abort', leave, { once: true })
+    const texts = sequences.map((sequence, index) => {
+      const common = { id, index, kind, seed, stop, manifest, tokenizer, sequence }
+      return new Text({ ...common, layout: layouts[index]!, leave: () => scheduler.leave([sequence]) })
+    })
+    async function* events() {
+      try {
+        yield* merge(texts.map((text) => text.events()))
+      } finally {
+        signal.removeEventListener('abort', leave)
+        leave()
+      }
+    }
+    const started = events()
+    return {
+      id,
+      model: model.name,
+      texts: texts.length,
+      snapshot: () => texts.flatMap((text) => text.snapshot() ?? []),
+      [Symbol.asyncIterator]: () => started
+    }
+  }
+
+  #layoutContext({ denoiser, tokenizer }: ServedModel<D>) {
+    return { manifest: denoiser.manifest, tokenizer, maxTextTokens: this.#options.maxTextTokens }
+  }
+
+  #checkTexts(texts: number, param: string): void {
+    const { maxTexts } = this.#options
+    if (texts <= maxTexts) return
+    const message = `${param}: expected at most ${maxTexts} texts a request (prompts times completions), got ${texts}`
+    throw new RequestError('invalid_request', message, { param })
+  }
+}
+
+type Sampling = Pick<InfillRequest, 'steps' | 'temperature' | 'top_p' | 'top_k' | 'seed' | 'deadline_ms'>
+
+function newSequence(
+  { denoiser: { manifest }, scheduler }: ServedModel,
+  { tokens, windows }: TextLayout,
+  request: Sampling,
+  alternatives: number,
+  coins: Coins
+): Sequence {
+  const { min, max } = manifest.steps
+  const steps = request.steps ?? manifest.steps.default
+  if (steps < min || steps > max) {
+    const message = `steps: expected ${min} to ${max} for ${manifest.name}, got ${steps}`
+    throw new RequestError('invalid_request', message, { param: 'steps' })
+  }
+  const budgetMs = request.deadline_ms ?? undefined
+  return new Sequence({
+    tokens,
+    maskToken: manifest.mask_token,
+    windows,
+    steps:
+      budgetMs === undefined ? steps : stepsWithin(budgetMs, steps, windows.length, scheduler, tokens.length),
+    maskedShare: noiseSchedules[manifest.noise_schedule],
+    coins,
+    temperature: request.temperature ?? 1,
+    topP: request.top_p ?? 1,
+    topK: request.top_k ?? 0,
+    alternatives,
+    deadline: budgetMs === undefined ? undefined : performance.now() + budgetMs
+  })
+}
+
+/** Steps of each window that are expected to fit into the time, at most `steps` and at least 1. */
+function stepsWithin(
+  budgetMs: number,
+  steps: number,
+  windows: number,
+  scheduler: Scheduler,
+  length: number
+): number {
+  const stepMs = scheduler.expectedRoundMs(length)
+  const fitting = Math.floor((budgetMs - scheduler.expectedWaitMs()) / windows / Math.max(stepMs, 1e-3))
+  return Math.max(1, Math.min(steps, fitting))
+}
+
+function promptsOf({ prompt }: CompletionRequest): (string | readonly number[])[] {
+  if (prompt === null || prompt === undefined) return ['']
+  if (typeof prompt === 'string') return [prompt]
+  if (typeof prompt[0] === 'number') return [prompt as number[]]
+  return prompt as string[] | number[][]
+}
+
+function candidatesPerPrompt({ best_of, stream }: CompletionRequest, n: number): number {
+  const candidates = best_of || n
+  if (candidates < n) {
+    throw new RequestError('invalid_request', `best_of: expected at least n (${n}), got ${candidates}`, {
+      param: 'best_of'
+    })
+  }
+  if (candidates > n && stream) {
+    const message = `best_of: expected at most n (${n}) with stream, got ${candidates}: the best is known only at the end`
+    throw new RequestError('invalid_request', message, { param: 'best_of' })
+  }
+  return candidates
+}
+
+/** A field that asks for nothing is accepted; one that asks for what is not built is refused, never ignored. */
+function refuseUnsupported({ frequency_penalty, presence_penalty, logit_bias }: CompletionRequest): void {
+  const refuse = (param: string, expected: string, got: string) => {
+    throw new RequestError(
+      'unsupported_parameter',
+      `${param}: expected ${expected}, got ${got}: not supported`,
+      { param }
+    )
+  }
+  if (frequency_penalty) refuse('frequency_penalty', '0', `${frequency_penalty}`)
+  if (presence_penalty) refuse('presence_penalty', '0', `${presence_penalty}`)
+  const biased = Object.entries(logit_bias ?? {}).find(([, bias]) => bias !== 0)
+  if (biased) refuse('logit_bias', 'no bias other than 0', `${biased[1]} for token ${biased[0]}`)
+}

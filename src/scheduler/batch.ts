@@ -1,0 +1,75 @@
+import type { Pass, Revealed } from '../denoiser/denoiser.js'
+import { lengthBucket } from './length-bucket.js'
+import type { RowResult, Sequence } from './sequence.js'
+
+/** Sequences that share a pass, all of one padded length. */
+export interface Batch {
+  readonly length: number // padded, L
+  readonly sequences: readonly Sequence[]
+}
+
+/**
+ * Picks the batch of the next pass: the first sequence (the one that has waited longest) and every other of its
+ * bucket, in order, while padded tokens stay within the budget. The first one always goes.
+ */
+export function nextBatch(waiting: readonly Sequence[], context: number, maxTokens: number): Batch {
+  const bucketOf = (sequence: Sequence) => lengthBucket(sequence.latentTokens.length, context)
+  const length = bucketOf(waiting[0]!)
+  const room = Math.max(1, Math.floor(maxTokens / length))
+  return { length, sequences: waiting.filter((sequence) => bucketOf(sequence) === length).slice(0, room) }
+}
+
+/** The pass that gives every sequence of the batch its next step. Rows lie sequence by sequence, in their order. */
+export function assemblePass({ length, sequences }: Batch): Pass {
+  const tokens = new Int32Array(sequences.length * length)
+  const lengths = new Int32Array(sequences.length)
+  const lambda = new Float32Array(sequences.length)
+  const rowCount = sequences.reduce((sum, sequence) => sum + sequence.nextReveals.positions.length, 0)
+  const rows = new Int32Array(rowCount)
+  const coins = new Float64Array(rowCount)
+  const temperature = new Float32Array(rowCount)
+  const topP = new Float32Array(rowCount)
+  const topK = new Int32Array(rowCount)
+  let row = 0
+  sequences.forEach((sequence, b) => {
+    const { options, latentTokens, windowStart, nextReveals } = sequence
+    tokens.set(latentTokens, b * length)
+    lengths[b] = latentTokens.length
+    lambda[b] = sequence.lambda
+    const end = row + nextReveals.positions.length
+    temperature.fill(options.temperature, row, end)
+    topP.fill(options.topP, row, end)
+    topK.fill(options.topK, row, end)
+    for (const position of nextReveals.positions) {
+      rows[row] = b * length + position - windowStart
+      coins[row++] = sequence.coin(position)
+    }
+  })
+  const alternatives = sequences.some(({ options }) => options.alternatives > 0)
+  return { length, tokens, lengths, lambda, rows, coins, temperature, topP, topK, alternatives }
+}
+
+/** Hands every sequence of the batch its rows of what the pass revealed. */
+export function applyRevealed({ sequences }: Batch, revealed: Revealed): void {
+  const width = revealed.alternativeTokens.length / revealed.tokens.length
+  let row = 0
+  for (const sequence of sequences) {
+    const results = sequence.nextReveals.positions.map((_, i) =>
+      rowResult(revealed, row + i, width, sequence)
+    )
+    row += results.length
+    sequence.apply(results, revealed.passMs)
+  }
+}
+
+function rowResult(revealed: Revealed, row: number, width: number, sequence: Sequence): RowResult {
+  const count = Math.min(width, sequence.options.alternatives)
+  return {
+    token: revealed.tokens[row]!,
+    probability: revealed.probabilities[row]!,
+    alternatives: Array.from({ length: count }, (_, k) => ({
+      token: revealed.alternativeTokens[row * width + k]!,
+      probability: revealed.alternativeProbabilities[row * width + k]!
+    }))
+  }
+}
