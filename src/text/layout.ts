@@ -62,15 +62,15 @@ export function layOutCompletion(parts: CompletionParts, context: LayoutContext)
 
 export function layOutInfill(template: InfillRequest['template'], context: LayoutContext): TextLayout {
   const limit = context.manifest.context_length - 1
-  const segments = template.map((part, i) =>
-    typeof part === 'string' || Array.isArray(part) ? toTokens(part, `template[${i}]`, limit, context) : part
-  )
-  const total = segments.reduce(
-    (sum, segment) => sum + ('mask' in segment ? segment.mask : segment.length),
-    0
-  )
-  if (total > limit)
-    throw tooLong('template', `expected at most ${limit} tokens, holes counted, got ${total}`)
+  const segments: Segment[] = []
+  let total = 0
+  for (const [i, part] of template.entries()) {
+    const given = typeof part === 'string' || Array.isArray(part)
+    const segment = given ? toTokens(part, `template[${i}]`, limit, context) : part
+    total += 'mask' in segment ? segment.mask : segment.length
+    if (total > limit) throw tooLong('template', `expected at most ${limit} tokens, holes counted, got more`)
+    segments.push(segment)
+  }
   if (!segments.some((segment) => 'mask' in segment)) {
     throw new RequestError(
       'invalid_request',
