@@ -4,11 +4,9 @@ export async function* merge<T>(iterators: readonly AsyncIterator<T>[]): AsyncGe
   const pending = new Map(iterators.map((iterator) => [iterator, next(iterator)]))
   while (pending.size > 0) {
     const { iterator, result } = await Promise.race(pending.values())
-    if (result.done) {
-      pending.delete(iterator)
-    } else {
-      pending.set(iterator, next(iterator))
-      yield result.value
-    }
+    pending.delete(iterator)
+    if (result.done) continue
+    yield result.value
+    pending.set(iterator, next(iterator)) // behind the others: none of them starves
   }
 }

@@ -1,0 +1,260 @@
+import t, { type Test } from 'tap'
+import { Engine, type Generation } from '../src/engine.js'
+import { Scheduler } from '../src/scheduler/scheduler.js'
+import type { CompletionRequest, InfillRequest, SequenceStart, StepEnd } from '../src/schemas.js'
+import type { TextEnd, TextEvent } from '../src/text/text.js'
+import { loadTokenizer } from '../src/tokenizer/gpt2-tokenizer.js'
+import { TableDenoiser } from './table-denoiser.js'
+
+const tokenizer = await loadTokenizer('models/tokenizers/gpt2')
+
+function build(t: Test, options: { maxQueue?: number; maxBatchTokens?: number } = {}) {
+  const denoiser = new TableDenoiser()
+  const scheduler = new Scheduler(denoiser, { maxQueue: 100, maxBatchTokens: 1024, ...options })
+  const engine = new Engine([{ name: 'table', denoiser, scheduler, tokenizer }], {
+    aliases: new Map([['gpt-3.5-turbo-instruct', 'table']]),
+    maxTextTokens: 200,
+    maxTexts: 8
+  })
+  t.teardown(() => scheduler.close())
+  const client = new AbortController()
+  const options_ = { id: 'a', signal: client.signal }
+  return {
+    denoiser,
+    scheduler,
+    engine,
+    client,
+    complete: (request: CompletionRequest) => engine.complete(request, options_),
+    infill: (request: InfillRequest) => engine.infill(request, options_)
+  }
+}
+
+async function read(generation: Generation): Promise<TextEvent[]> {
+  const events: TextEvent[] = []
+  for await (const event of generation) events.push(event)
+  return events
+}
+
+const endsOf = (events: TextEvent[]) =>
+  events.filter((event): event is TextEnd => event.type === 'sequence-end')
+const startsOf = (events: TextEvent[]) =>
+  events.filter((event): event is SequenceStart => event.type === 'sequence-start')
+const stepsOf = (events: TextEvent[]) => events.filter((event): event is StepEnd => event.type === 'step-end')
+
+t.test('a completion starts, takes its steps and ends with its text', async (t) => {
+  const { complete } = build(t)
+  const events = await read(complete({ prompt: 'The cat', max_tokens: 12, steps: 5, seed: 1 }))
+  const [start] = startsOf(events)
+  const [end] = endsOf(events)
+  t.match(start, {
+    id: 'a',
+    index: 0,
+    model: 'table',
+    seed: 1,
+    length: 14,
+    steps: 5,
+    rows: 12,
+    temperature: 1,
+    top_p: 1,
+    top_k: 0
+  })
+  t.same(start!.holes, [{ start: 2, length: 12 }])
+  t.equal(stepsOf(events).length, start!.passes)
+  t.equal(
+    stepsOf(events)
+      .map(({ delta }) => delta)
+      .join(''),
+    end!.text
+  )
+  t.match(end!.text, /^( red| green| blue){12}$/)
+  t.same(end!.usage, { prompt_tokens: 2, completion_tokens: 12, total_tokens: 14 })
+  t.equal(end!.finish_reason, 'length')
+  t.equal(end!.tokens.map(({ text }) => text).join(''), end!.text)
+  t.equal(end!.promptTokens.map(({ text }) => text).join(''), 'The cat')
+  t.equal(end!.timings.passes, start!.passes)
+})
+
+t.test('the same seed gives the same text, another seed another', async (t) => {
+  const { complete } = build(t)
+  const write = async (seed: number) => endsOf(await read(complete({ max_tokens: 30, seed })))[0]!.text
+  const first = await write(5)
+  t.equal(await write(5), first)
+  t.not(await write(6), first)
+})
+
+t.test('without a seed one is drawn and told, and repeats the text', async (t) => {
+  const { complete } = build(t)
+  const events = await read(complete({ max_tokens: 30 }))
+  const again = await read(complete({ max_tokens: 30, seed: startsOf(events)[0]!.seed }))
+  t.equal(endsOf(again)[0]!.text, endsOf(events)[0]!.text)
+})
+
+t.test('several prompts and choices are texts of their own, prompt by prompt', async (t) => {
+  const { complete } = build(t)
+  const generation = complete({ prompt: ['The cat', 'A dog sat'], n: 2, max_tokens: 20, seed: 1 })
+  t.equal(generation.texts, 4)
+  const ends = endsOf(await read(generation)).sort((a, b) => a.index - b.index)
+  t.same(
+    ends.map(({ usage }) => usage.prompt_tokens),
+    [2, 2, 3, 3]
+  )
+  t.equal(new Set(ends.map(({ text }) => text)).size, 4)
+})
+
+t.test('best_of returns the likeliest a token and only those', async (t) => {
+  const { complete } = build(t)
+  const all = endsOf(await read(complete({ n: 6, max_tokens: 20, seed: 3 })))
+  const mean = ({ tokens }: TextEnd) =>
+    tokens.reduce((sum, { probability }) => sum + Math.log(probability), 0)
+  const ranked = all.sort((a, b) => mean(b) - mean(a)).map(({ text }) => text)
+  const generation = complete({ n: 2, best_of: 6, max_tokens: 20, seed: 3 })
+  t.equal(generation.texts, 2)
+  const events = await read(generation)
+  t.same(
+    endsOf(events).map(({ text }) => text),
+    ranked.slice(0, 2)
+  )
+  t.same(
+    endsOf(events).map(({ index }) => index),
+    [0, 1]
+  )
+  t.equal(startsOf(events).length, 2)
+})
+
+t.test('an infill fills each hole exactly and leaves the rest', async (t) => {
+  const { infill } = build(t)
+  const events = await read(
+    infill({ template: ['Once ', { mask: 4 }, ' and ', { mask: 2 }, '.'], seed: 2, alternatives: 2 })
+  )
+  const [end] = endsOf(events)
+  t.match(end!.text, /^Once ( red| green| blue){4} and ( red| green| blue){2}\.$/)
+  t.same(
+    end!.holes.map(({ length }) => length),
+    [4, 2]
+  )
+  t.equal(end!.text, `Once ${end!.holes[0]!.text} and ${end!.holes[1]!.text}.`)
+  t.equal(end!.usage.completion_tokens, 6)
+  for (const token of end!.tokens) {
+    t.equal(token.alternatives!.length, 2)
+    t.ok(token.step >= 1 && token.step <= 4)
+  }
+  t.notOk('delta' in stepsOf(events)[0]!)
+})
+
+t.test('a stop string ends the text and takes no further pass', async (t) => {
+  const { complete, scheduler, denoiser } = build(t)
+  const full = endsOf(await read(complete({ max_tokens: 60, steps: 60, seed: 4 })))[0]!.text
+  const passes = denoiser.passes.length
+  const stop = full.slice(0, 40).match(/ (red|green|blue)/g)![1]!
+  const [end] = endsOf(await read(complete({ max_tokens: 60, steps: 60, seed: 4, stop })))
+  t.equal(end!.text, full.slice(0, full.indexOf(stop)))
+  t.equal(end!.finish_reason, 'stop')
+  t.ok(denoiser.passes.length - passes <= passes)
+  t.equal(scheduler.stats.running, 0)
+})
+
+t.test('a client that leaves frees its place at once', async (t) => {
+  const { complete, scheduler, client } = build(t)
+  const events = read(complete({ max_tokens: 60, steps: 50 }))
+  t.equal(scheduler.stats.running, 1)
+  client.abort()
+  t.equal(scheduler.stats.running, 0)
+  await t.rejects(events, { code: 'cancelled' })
+})
+
+t.test('a reader that stops reading frees its place', async (t) => {
+  const { complete, scheduler } = build(t)
+  for await (const event of complete({ n: 3, max_tokens: 60, steps: 50 }))
+    if (event.type === 'step-end') break
+  t.equal(scheduler.stats.running, 0)
+  t.equal(scheduler.stats.sequences.cancelled, 3)
+})
+
+t.test('a snapshot tells everything revealed so far', async (t) => {
+  const { complete } = build(t)
+  const generation = complete({ max_tokens: 20, steps: 10, seed: 1 })
+  const revealed: number[] = []
+  for await (const event of generation) {
+    if (event.type !== 'step-end') continue
+    revealed.push(...event.reveals.map(({ position }) => position))
+    const [snapshot] = generation.snapshot()
+    t.same(
+      snapshot!.reveals.map(({ position }) => position),
+      revealed
+    )
+    t.equal(snapshot!.masked, 20 - revealed.length)
+  }
+  t.same(generation.snapshot(), [])
+})
+
+t.test('a text longer than the context is written in windows', async (t) => {
+  const { complete } = build(t)
+  const events = await read(complete({ prompt: 'The cat', max_tokens: 150, steps: 4, seed: 1 }))
+  t.equal(endsOf(events)[0]!.usage.completion_tokens, 150)
+  t.match(endsOf(events)[0]!.text, /^( red| green| blue){150}$/)
+  t.equal(startsOf(events)[0]!.steps, 4 * 4)
+})
+
+t.test('fewer steps are taken when a deadline will not hold all, and the text is whole', async (t) => {
+  const { complete, denoiser } = build(t)
+  denoiser.before = () => new Promise((resolve) => setTimeout(resolve, 5))
+  await read(complete({ max_tokens: 60, steps: 5 })) // teaches the cost of a pass
+  const events = await read(complete({ max_tokens: 60, steps: 1000, deadline_ms: 60 }))
+  const [end] = endsOf(events)
+  t.ok(startsOf(events)[0]!.steps < 100)
+  t.equal(end!.usage.completion_tokens, 60)
+  t.ok(end!.timings.total_ms < 120, `${end!.timings.total_ms} ms`)
+})
+
+t.test('a deadline that strikes says so', async (t) => {
+  const { complete } = build(t)
+  const events = await read(complete({ max_tokens: 60, steps: 1000, deadline_ms: 1 }))
+  t.equal(endsOf(events)[0]!.finish_reason, 'deadline')
+  t.equal(endsOf(events)[0]!.usage.completion_tokens, 60)
+})
+
+t.test('names and aliases resolve; another name is refused with the names there are', async (t) => {
+  const { engine, complete } = build(t)
+  t.equal(engine.resolve(null).name, 'table')
+  t.equal(engine.resolve('gpt-3.5-turbo-instruct').name, 'table')
+  t.throws(() => complete({ model: 'gpt-4' }), {
+    code: 'model_not_found',
+    param: 'model',
+    message: 'model: expected one of table, gpt-3.5-turbo-instruct, got "gpt-4"'
+  })
+})
+
+t.test('what a request asks that cannot be met is refused by name', async (t) => {
+  const { complete, scheduler } = build(t)
+  const refusals: [CompletionRequest, string, string][] = [
+    [{ steps: 1001 }, 'invalid_request', 'steps'],
+    [{ n: 9 }, 'invalid_request', 'n'],
+    [{ prompt: new Array(9).fill('a') }, 'invalid_request', 'prompt'],
+    [{ n: 2, best_of: 1 }, 'invalid_request', 'best_of'],
+    [{ best_of: 2, stream: true }, 'invalid_request', 'best_of'],
+    [{ best_of: 9 }, 'invalid_request', 'best_of'],
+    [{ frequency_penalty: 0.5 }, 'unsupported_parameter', 'frequency_penalty'],
+    [{ presence_penalty: -1 }, 'unsupported_parameter', 'presence_penalty'],
+    [{ logit_bias: { 50: 0, 60: 3 } }, 'unsupported_parameter', 'logit_bias'],
+    [{ max_tokens: 1000 }, 'context_length_exceeded', 'max_tokens']
+  ]
+  for (const [request, code, param] of refusals) t.throws(() => complete(request), { code, param })
+  t.equal(scheduler.stats.running, 0)
+  const harmless = {
+    frequency_penalty: 0,
+    presence_penalty: 0,
+    logit_bias: { 50: 0 },
+    best_of: 0,
+    suffix: null,
+    stop: null
+  }
+  t.equal(endsOf(await read(complete({ ...harmless, max_tokens: 3 }))).length, 1)
+})
+
+t.test('a full queue refuses the whole request', async (t) => {
+  const { complete, scheduler } = build(t, { maxQueue: 2, maxBatchTokens: 64 })
+  const running = complete({ max_tokens: 40, n: 3 })
+  t.throws(() => complete({ max_tokens: 40 }), { code: 'overloaded' })
+  t.same([scheduler.stats.running, scheduler.stats.queued], [1, 2])
+  t.equal(endsOf(await read(running)).length, 3)
+})

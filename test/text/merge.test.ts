@@ -1,0 +1,43 @@
+import t from 'tap'
+import { merge } from '../../src/text/merge.js'
+
+async function* count(name: string, to: number) {
+  for (let i = 0; i < to; i++) yield `${name}${i}`
+}
+
+t.test('items come from all iterators, each in its own order', async (t) => {
+  const items: string[] = []
+  for await (const item of merge([count('a', 3), count('b', 1), count('c', 2)])) items.push(item)
+  t.same([...items].sort(), ['a0', 'a1', 'a2', 'b0', 'c0', 'c1'])
+  t.same(
+    items.filter((item) => item.startsWith('a')),
+    ['a0', 'a1', 'a2']
+  )
+})
+
+t.test('an iterator that waits holds up no other', async (t) => {
+  let release = () => {}
+  const gate = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  async function* late() {
+    await gate
+    yield 'late'
+  }
+  const items: string[] = []
+  for await (const item of merge([late(), count('a', 2)])) {
+    items.push(item)
+    if (items.length === 2) release()
+  }
+  t.same(items, ['a0', 'a1', 'late'])
+})
+
+t.test('the first failure ends all', async (t) => {
+  async function* fail() {
+    yield 'x'
+    throw new Error('broken')
+  }
+  await t.rejects(async () => {
+    for await (const _ of merge([fail(), count('a', 1000)]));
+  }, /broken/)
+})
