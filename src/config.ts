@@ -1,0 +1,143 @@
+/** Every setting once: name, range, default and description. Flags, variables, help and docs come from here. `readSettings` reads them. */
+import { availableCores } from './available-cores.js'
+import { choice, flagOf, integer, list, MAX_INTEGER, text, type Values, variableOf } from './setting.js'
+
+const network = { group: 'Network' }
+const models = { group: 'Models' }
+const limits = { group: 'Limits' }
+const times = { group: 'Times' }
+
+export const settings = {
+  host: text({
+    ...network,
+    argument: 'address',
+    default: '127.0.0.1',
+    description: 'Address to listen on; 0.0.0.0 for all.'
+  }),
+  port: integer({
+    ...network,
+    min: 0,
+    max: 65535,
+    default: 8080,
+    description: 'Port to listen on; 0 takes a free one.'
+  }),
+  bodyLimit: integer({
+    ...network,
+    argument: 'bytes',
+    min: 1024,
+    max: MAX_INTEGER,
+    default: 1024 * 1024,
+    description: 'Largest body of a request and largest WebSocket message.'
+  }),
+  model: list({
+    ...models,
+    argument: 'folder',
+    expected: 'the folder of a model',
+    defaultText: 'all that come with fewstep',
+    description:
+      'Folder of a model (it holds model.json), or the name of one that comes with fewstep. May be repeated; the first answers requests that name none.',
+    parseOne: (value) => value || undefined
+  }),
+  alias: list({
+    ...models,
+    argument: 'name=model',
+    expected: 'name=model',
+    defaultText: 'none',
+    description: 'Another name for a model, such as gpt-3.5-turbo-instruct=student. May be repeated.',
+    parseOne: (value) =>
+      /^([^=]+)=([^=]+)$/.exec(value)?.slice(1) as [alias: string, model: string] | undefined
+  }),
+  device: choice({
+    ...models,
+    of: ['auto', 'cuda', 'cpu'],
+    default: 'auto',
+    description:
+      'Where passes run. auto takes the GPU where there is a usable one; cuda refuses to start without.'
+  }),
+  threads: integer({
+    ...models,
+    min: 1,
+    max: 1024,
+    default: availableCores(),
+    defaultText: 'available cores',
+    description: 'Threads of a pass on the CPU.'
+  }),
+  maxQueue: integer({
+    ...limits,
+    min: 1,
+    max: MAX_INTEGER,
+    default: 256,
+    description: 'Texts of one model that may wait; further ones are refused with 429.'
+  }),
+  maxBatchTokens: integer({
+    ...limits,
+    min: 1,
+    max: MAX_INTEGER,
+    default: 4096,
+    description: 'Tokens of one pass, padding included: bounds memory. A longer text gets a pass to itself.'
+  }),
+  maxTextTokens: integer({
+    ...limits,
+    min: 2,
+    max: MAX_INTEGER,
+    default: 1024,
+    description:
+      'Longest text in tokens, prompt included. Beyond the context of a model it is written in windows.'
+  }),
+  maxTexts: integer({
+    ...limits,
+    min: 1,
+    max: MAX_INTEGER,
+    default: 16,
+    description: 'Texts of one request: prompts times best_of (or n).'
+  }),
+  maxSocketSequences: integer({
+    ...limits,
+    min: 1,
+    max: MAX_INTEGER,
+    default: 32,
+    description: 'Requests that one WebSocket may have in work.'
+  }),
+  passTimeoutMs: integer({
+    ...times,
+    argument: 'ms',
+    min: 100,
+    max: MAX_INTEGER,
+    default: 30_000,
+    description:
+      'A pass that takes longer is given up: its process is replaced and its texts go on from where they were.'
+  }),
+  heartbeatMs: integer({
+    ...times,
+    argument: 'ms',
+    min: 100,
+    max: MAX_INTEGER,
+    default: 30_000,
+    description: 'Between two signs of life on a stream; a WebSocket that answers none of them is closed.'
+  }),
+  shutdownTimeoutMs: integer({
+    ...times,
+    argument: 'ms',
+    min: 0,
+    max: MAX_INTEGER,
+    default: 25_000,
+    description: 'How long accepted texts may take to finish after SIGTERM or SIGINT.'
+  }),
+  logLevel: choice({
+    group: 'Log',
+    of: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+    default: 'info',
+    description: 'Least severe message to log (JSON lines on standard error).'
+  })
+}
+
+export type Config = Values<typeof settings>
+
+/** The settings as a table in Markdown, for the docs. */
+export function settingsTable(): string {
+  const rows = Object.entries(settings).map(
+    ([name, { description, expected, defaultText }]) =>
+      `| \`${flagOf(name)}\` | \`${variableOf(name)}\` | ${expected} | ${defaultText} | ${description} |`
+  )
+  return ['| flag | variable | value | default | what it does |', '|---|---|---|---|---|', ...rows].join('\n')
+}
