@@ -1,0 +1,54 @@
+import t from 'tap'
+import { post, startServer, TOYS } from './server-process.js'
+
+const request = { model: 'toy-mixture', prompt: ' red', max_tokens: 900, steps: 900, seed: 11 }
+
+t.test('a denoiser killed again and again costs time, not texts', async (t) => {
+  const { url, denoisers } = await startServer(t, ...TOYS, '--max-text-tokens', '1000')
+  const write = async () => {
+    const answer = (await (await post(`${url}/v1/completions`, request)).json()) as {
+      choices: { text: string }[]
+    }
+    return answer.choices[0]!.text
+  }
+  const undisturbed = await write()
+  let writing = true
+  const disturbed = write().finally(() => {
+    writing = false
+  })
+  let kills = 0
+  while (writing && kills < 6) {
+    for (const pid of await denoisers()) process.kill(pid, 'SIGKILL')
+    kills++
+    // Wait for the successors before the next blow.
+    while (writing && (await denoisers()).length < 2) await new Promise(setImmediate)
+    while (writing && !(await fetch(`${url}/health/ready`)).ok) await new Promise(setImmediate)
+  }
+  t.equal(await disturbed, undisturbed)
+  t.ok(kills > 1, `killed ${kills} times`)
+})
+
+t.test('a broken model folder is one line, before the port opens', async (t) => {
+  await t.rejects(startServer(t, '--model', 'test/fixtures'), /model\.json/)
+})
+
+t.test(
+  'a GPU that is not there is one clear line when it is asked for, and a fallback when not',
+  async (t) => {
+    await t.rejects(startServer(t, ...TOYS.slice(0, -1), 'cuda'), /cuda/i)
+    const { url } = await startServer(t, ...TOYS.slice(0, -1), 'auto')
+    const ready = await (await fetch(`${url}/health/ready`)).json()
+    t.match(JSON.stringify(ready), /"device":"cpu"/)
+  }
+)
+
+t.test('SIGTERM finishes what was accepted and refuses the rest', async (t) => {
+  const { url, child } = await startServer(t, ...TOYS, '--max-text-tokens', '1000')
+  const accepted = post(`${url}/v1/completions`, request)
+  const events = await post(`${url}/v1/completions`, { ...request, stream: true })
+  const exited = new Promise((resolve) => child.once('exit', resolve))
+  child.kill('SIGTERM')
+  t.equal((await accepted).status, 200)
+  t.match(await events.text(), /data: \[DONE\]/)
+  t.equal(await exited, 0)
+})

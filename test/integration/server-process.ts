@@ -1,0 +1,59 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import type { Test } from 'tap'
+
+export interface ServerProcess {
+  readonly url: string
+  readonly child: ChildProcess
+  /** Process ids of the denoisers. */
+  denoisers(): Promise<number[]>
+}
+
+/** The built server as a user starts it, on a free port. */
+export async function startServer(t: Test, ...flags: string[]): Promise<ServerProcess> {
+  const child = spawn(process.execPath, ['dist/cli.js', 'serve', '--port', '0', ...flags], {
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+  t.teardown(async () => {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    }
+  })
+  let errors = ''
+  child.stderr.on('data', (chunk) => {
+    errors += chunk
+  })
+  for await (const line of createInterface(child.stdout)) {
+    const url = line.match(/http:\/\/127\.0\.0\.1:\d+/)?.[0]
+    if (!url) continue
+    child.stdout.resume()
+    return { url, child, denoisers: () => childrenOf(child.pid!) }
+  }
+  throw new Error(`the server ended before it listened: ${errors}`)
+}
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  return children.split(' ').filter(Boolean).map(Number)
+}
+
+/** The toy models: three words, a context of 16. */
+export const TOYS = [
+  '--model',
+  'test/fixtures/models/toy-mixture',
+  '--model',
+  'test/fixtures/models/toy-product',
+  '--device',
+  'cpu'
+]
+
+export async function post(url: string, body: unknown): Promise<Response> {
+  return fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body)
+  })
+}
