@@ -52,7 +52,11 @@ export function report(name, question, rows, details) {
   ].join('\n')
   const readme = readFileSync(README, 'utf8')
   const old = new RegExp(`<!-- ${name} -->[\\s\\S]*<!-- /${name} -->`)
-  writeFileSync(README, old.test(readme) ? readme.replace(old, () => section) : `${readme.trimEnd()}\n\n${section}\n`)
+  writeFileSync(
+    README,
+    old.test(readme) ? readme.replace(old, () => section) : `${readme.trimEnd()}\n\n${section}\n`
+  )
   console.log(`\n${question}\n`)
-  for (const { what, figure, goal } of rows) console.log(`  ${what}: ${figure}${goal ? `   (goal: ${goal})` : ''}`)
+  for (const { what, figure, goal } of rows)
+    console.log(`  ${what}: ${figure}${goal ? `   (goal: ${goal})` : ''}`)
 }

@@ -9,9 +9,13 @@ import { setTimeout } from 'node:timers/promises'
 export async function startServer(flags = []) {
   const port = await freePort()
   const startedAt = performance.now()
-  const child = spawn(process.execPath, ['dist/cli.js', 'serve', '--port', `${port}`, '--log-level', 'warn', ...flags], {
-    stdio: ['ignore', 'ignore', 'inherit']
-  })
+  const child = spawn(
+    process.execPath,
+    ['dist/cli.js', 'serve', '--port', `${port}`, '--log-level', 'warn', ...flags],
+    {
+      stdio: ['ignore', 'ignore', 'inherit']
+    }
+  )
   const url = `http://127.0.0.1:${port}`
   while (!(await isReady(url))) {
     if (child.exitCode !== null) throw new Error(`the server ended with code ${child.exitCode}`)
@@ -30,8 +34,8 @@ export async function startServer(flags = []) {
 }
 
 /** @param {string} url @param {object} body */
-export async function complete(url, body) {
-  const response = await fetch(`${url}/v1/completions`, {
+export async function infill(url, body) {
+  const response = await fetch(`${url}/v1/infill`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body)
