@@ -12,6 +12,7 @@ const table = {
   method_not_allowed: { status: 405, type: 'invalid_request_error' },
   body_too_large: { status: 413, type: 'invalid_request_error' },
   unsupported_media_type: { status: 415, type: 'invalid_request_error' },
+  upgrade_required: { status: 426, type: 'invalid_request_error' },
   overloaded: { status: 429, type: 'rate_limit_error' },
   cancelled: { status: 499, type: 'cancelled_error' },
   internal_error: { status: 500, type: 'server_error' },

@@ -8,10 +8,13 @@ import Type, { type Static, type TSchema } from 'typebox'
 export const ref = <T extends TSchema>(schema: T & { $id?: string }) =>
   Type.Unsafe<Static<T>>(Type.Ref(schema.$id!))
 
-/** OpenAI's clients may send null for "not set". */
-const nullable = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
+/** OpenAI's clients may send null for "not set". The description is the field's, not that of one of its types. */
+const nullable = <T extends TSchema & { description?: string }>(schema: T) => {
+  const { description, ...bare } = schema
+  return Type.Optional(Type.Union([bare as unknown as T, Type.Null()], description ? { description } : {}))
+}
 
-const Token = Type.Integer({ minimum: 0, description: 'A GPT-2 token id.' })
+const Token = Type.Integer({ minimum: 0, title: 'token id' })
 
 // --- What a client may ask of the sampler, alike for every kind of request ------------------------------
 
@@ -143,7 +146,7 @@ export type CompletionRequest = Static<typeof CompletionRequest>
 
 export const Hole = Type.Object(
   { mask: Type.Integer({ minimum: 1, description: 'Length of the hole in tokens; it is filled exactly.' }) },
-  { additionalProperties: false }
+  { title: 'hole such as {"mask": 12}', additionalProperties: false }
 )
 export type Hole = Static<typeof Hole>
 
@@ -171,6 +174,21 @@ export const InfillRequest = Type.Object(
   { $id: 'InfillRequest', additionalProperties: false }
 )
 export type InfillRequest = Static<typeof InfillRequest>
+
+export const TokenizeRequest = Type.Object(
+  {
+    model: sampling.model,
+    text: Type.String({ maxLength: 16_384, description: 'Special tokens written in it stay text.' })
+  },
+  { $id: 'TokenizeRequest', additionalProperties: false }
+)
+export type TokenizeRequest = Static<typeof TokenizeRequest>
+
+export const DetokenizeRequest = Type.Object(
+  { model: sampling.model, tokens: Type.Array(Token, { maxItems: 16_384 }) },
+  { $id: 'DetokenizeRequest', additionalProperties: false }
+)
+export type DetokenizeRequest = Static<typeof DetokenizeRequest>
 
 // --- Events: the same names as SSE `event:` and WebSocket `type` ------------------------------------------
 

@@ -1,0 +1,16 @@
+/** Writes openapi.yaml from the schemas of the built server (`npm run openapi`). Needs no model. */
+import { writeFile } from 'node:fs/promises'
+import { buildApp } from '../dist/app.js'
+import { Engine } from '../dist/engine.js'
+import { Metrics } from '../dist/metrics.js'
+
+const aliases = new Map()
+const app = await buildApp({
+  engine: new Engine([], { aliases, maxTextTokens: 1, maxTexts: 1 }),
+  aliases,
+  limits: { bodyLimit: 1, maxSocketSequences: 1, heartbeatMs: 1 },
+  metrics: new Metrics(),
+  phase: () => 'ready'
+})
+await writeFile(new URL('../openapi.yaml', import.meta.url), app.swagger({ yaml: true }))
+await app.close()

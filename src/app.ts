@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto'
+import { type FastifyInstance, type FastifyServerOptions, fastify, LogController } from 'fastify'
+import { RequestError } from './errors.js'
+import { completionRoutes } from './http/completions.js'
+import { answerError } from './http/error-answer.js'
+import { healthRoutes } from './http/health.js'
+import type { HttpOptions } from './http/http-options.js'
+import { infillRoutes } from './http/infill.js'
+import { parseJson } from './http/json-text.js'
+import { metricRoutes } from './http/metrics.js'
+import { modelRoutes } from './http/models.js'
+import { describeApi } from './http/open-api.js'
+import { playgroundRoutes } from './http/playground.js'
+import { logRequests } from './http/request-log.js'
+import { RouteTable } from './http/route-table.js'
+import { streamRoutes } from './http/stream.js'
+import { tokenizeRoutes } from './http/tokenize.js'
+
+export interface AppOptions extends HttpOptions {
+  /** Where requests are logged; nowhere unless given. */
+  readonly logger?: FastifyServerOptions['logger']
+}
+
+/** A client has this long to send its whole request. */
+const REQUEST_TIMEOUT_MS = 60_000
+
+/** The HTTP server around an engine. It listens to nothing yet. */
+export async function buildApp({ logger = false, ...options }: AppOptions): Promise<FastifyInstance> {
+  const app = fastify({
+    logger,
+    logController: new LogController({ disableRequestLogging: true }), // logRequests writes one line each
+    genReqId: () => randomUUID(),
+    bodyLimit: options.limits.bodyLimit,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    routerOptions: { maxParamLength: 1024 },
+    return503OnClosing: false, // the engine refuses what comes too late, in the shape of every refusal
+    // A misspelt field is an error, and "4" is no number.
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: true, verbose: true } },
+    frameworkErrors: answerError
+  })
+  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer)) // schemas of answers describe them only
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(
+    'application/json',
+    { parseAs: 'string' },
+    async (_request: unknown, body: string) => parseJson(body, 'body')
+  )
+  const routes = new RouteTable(app)
+  logRequests(app, options.metrics)
+  app.setErrorHandler(answerError)
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0]!
+    const error = routes.refusal(request.method, path)
+    if (error.code === 'method_not_allowed') reply.header('allow', routes.methodsOf(path).join(', '))
+    return answerError(error, request, reply)
+  })
+  options.metrics.watch(options.engine)
+  await describeApi(app)
+  await app.register(apiRoutes, options)
+  await app.register(healthRoutes, options)
+  await app.register(metricRoutes, options)
+  await app.register(playgroundRoutes)
+  await app.ready()
+  return app
+}
+
+/** Everything that needs a model. */
+async function apiRoutes(app: FastifyInstance, options: HttpOptions): Promise<void> {
+  app.addHook('onRequest', async () => {
+    if (options.phase() === 'loading') {
+      throw new RequestError('loading', 'The models are still loading; try again in a moment.')
+    }
+  })
+  await app.register(completionRoutes, options)
+  await app.register(infillRoutes, options)
+  await app.register(streamRoutes, options)
+  await app.register(modelRoutes, options)
+  await app.register(tokenizeRoutes, options)
+}

@@ -1,0 +1,54 @@
+import type { FastifyRequest } from 'fastify'
+import { RequestError } from '../errors.js'
+import { type ClientMessage, clientMessages } from '../messages.js'
+import { ref } from '../schemas.js'
+import { parseJson } from './json-text.js'
+import { inWords } from './schema-words.js'
+import { type Finding, validationError } from './validation-error.js'
+
+/** Made once: the framework keeps one compiled validator for each schema object. */
+const schemas = {
+  completion: ref(clientMessages.completion),
+  infill: ref(clientMessages.infill),
+  cancel: ref(clientMessages.cancel),
+  snapshot: ref(clientMessages.snapshot)
+}
+const isType = (type: unknown): type is keyof typeof schemas =>
+  typeof type === 'string' && Object.hasOwn(schemas, type)
+
+/**
+ * One message of a WebSocket, checked by the schemas that check bodies, which name the same fields.
+ * @throws {RequestError}
+ */
+export function checkMessage(message: unknown, request: FastifyRequest): ClientMessage {
+  if (typeof message !== 'object' || message === null || Array.isArray(message)) {
+    throw new RequestError('invalid_request', `message: expected an object, got ${typeof message}`)
+  }
+  const { type } = message as { type?: unknown }
+  if (!isType(type)) {
+    const expected = inWords({ enum: Object.keys(schemas) })
+    const got = typeof type === 'string' ? JSON.stringify(type.slice(0, 40)) : typeof type
+    throw new RequestError('invalid_request', `type: expected ${expected}, got ${got}`, { param: 'type' })
+  }
+  const validate = request.compileValidationSchema(schemas[type])
+  if (validate(message)) return message as ClientMessage
+  throw validationError((validate.errors ?? []) as unknown as Finding[], 'request')
+}
+
+/** The id that a message claims, for the answer to one that is wrong otherwise. */
+export function idOf(message: unknown): string | null {
+  const { id } = (message ?? {}) as { id?: unknown }
+  return typeof id === 'string' ? id : null
+}
+
+/** @throws {RequestError} when it is too long, binary or not JSON */
+export function readMessage(data: Buffer, isBinary: boolean, maxBytes: number): unknown {
+  if (isBinary) {
+    throw new RequestError('invalid_request', 'message: expected JSON as text, got a binary message')
+  }
+  if (data.length > maxBytes) {
+    const message = `message: expected at most ${maxBytes} bytes, got ${data.length}`
+    throw new RequestError('body_too_large', message)
+  }
+  return parseJson(data.toString(), 'message')
+}

@@ -1,0 +1,50 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Completion } from '../answers.js'
+import { RequestError } from '../errors.js'
+import { CompletionRequest, ref } from '../schemas.js'
+import { answers, eventStream } from './answer-schemas.js'
+import { CompletionAnswer } from './completion-answer.js'
+import { completionStream } from './completion-stream.js'
+import { departure } from './departure.js'
+import { newId, readTexts } from './generation-answer.js'
+import type { HttpOptions } from './http-options.js'
+import { sendEvents } from './server-sent-events.js'
+import { withErrorEvent } from './with-error-event.js'
+
+const schema = {
+  tags: ['Text'],
+  summary: 'Complete a prompt',
+  description:
+    "OpenAI's completions, written by text diffusion: all positions at once, in `steps` steps. With `stream` the text grows at its end; with `drafts`, too, every reveal is told.",
+  body: ref(CompletionRequest),
+  response: answers(Completion, {
+    ...eventStream(
+      '`data:` chunks of the type Completion, then `data: [DONE]`; `event: error` ends it early.'
+    )
+  })
+}
+
+export const completionRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (
+  app,
+  { engine, metrics, limits }
+) => {
+  app.post('/v1/completions', { schema }, async (request, reply) => {
+    const { body } = request
+    refuseWithoutStream(body)
+    const options = { id: newId('cmpl'), signal: departure(reply) }
+    const generation = metrics.count(engine.complete(body, options))
+    const answer = new CompletionAnswer(body, engine.resolve(body.model), generation)
+    if (!body.stream) return answer.whole(await readTexts(generation))
+    const events = completionStream(generation, answer, body)
+    return sendEvents(reply, withErrorEvent(events, request), limits.heartbeatMs)
+  })
+}
+
+/** Fields that say how to stream mean nothing without a stream. */
+function refuseWithoutStream({ stream, drafts, stream_options }: CompletionRequest): void {
+  if (stream) return
+  const param = drafts ? 'drafts' : stream_options ? 'stream_options' : undefined
+  if (param === undefined) return
+  const message = `${param}: expected only with "stream": true, got it without`
+  throw new RequestError('invalid_request', message, { param })
+}

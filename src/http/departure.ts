@@ -1,0 +1,16 @@
+import type { FastifyReply } from 'fastify'
+import { RequestError } from '../errors.js'
+
+/** Aborted when the client leaves before its answer is written: nobody needs the text any more. */
+export function departure(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController()
+  const leave = () => {
+    if (!reply.raw.writableFinished) {
+      controller.abort(new RequestError('cancelled', 'The client left before its answer was written.'))
+    }
+  }
+  // The request's own 'close' comes when its body has been read; the response's only with the connection.
+  if (reply.raw.destroyed) leave()
+  else reply.raw.once('close', leave)
+  return controller.signal
+}

@@ -1,0 +1,43 @@
+/** Every error on its way to a client becomes the one shape that errors.ts names. */
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { type ErrorCode, RequestError } from '../errors.js'
+import { type Finding, validationError } from './validation-error.js'
+
+/** Come back after this long when nothing better is known. */
+const RETRY_AFTER_MS = 1000
+const retryable: ReadonlySet<ErrorCode> = new Set(['overloaded', 'loading', 'draining'])
+
+/** Answers a failed request. */
+export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const known = toRequestError(error, request)
+  if (retryable.has(known.code)) {
+    const afterMs = Math.ceil(known.retryAfterMs ?? RETRY_AFTER_MS)
+    reply.headers({ 'retry-after': Math.ceil(afterMs / 1000), 'retry-after-ms': afterMs })
+  }
+  if (known.code === 'upgrade_required') reply.headers({ connection: 'upgrade', upgrade: 'websocket' })
+  return reply.code(known.status).send({ error: known.body })
+}
+
+/** What the client is told. Only what no client can be blamed for goes to the log. */
+export function toRequestError(error: unknown, request: FastifyRequest): RequestError {
+  if (!(error instanceof RequestError)) return fromFramework(error as FastifyError, request)
+  if (error.code === 'denoiser_failed') request.log.error(error.message)
+  return error
+}
+
+function fromFramework(error: FastifyError, { headers, log, routeOptions }: FastifyRequest): RequestError {
+  if (error.validation) return validationError(error.validation as unknown as Finding[])
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    const got = headers['content-length'] ?? 'more'
+    const message = `body: expected at most ${routeOptions.bodyLimit} bytes, got ${got}`
+    return new RequestError('body_too_large', message)
+  }
+  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    const message = `content-type: expected application/json, got ${headers['content-type'] ?? 'none'}`
+    return new RequestError('unsupported_media_type', message)
+  }
+  const status = error.statusCode ?? 500
+  if (status >= 400 && status < 500) return new RequestError('invalid_request', error.message)
+  log.error({ err: error }, 'unexpected error')
+  return new RequestError('internal_error', 'The server failed unexpectedly; its log says more.')
+}

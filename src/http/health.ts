@@ -1,0 +1,56 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import { Readiness } from '../answers.js'
+import { ref } from '../schemas.js'
+import type { HttpOptions } from './http-options.js'
+
+const readiness = (description: string) => ({
+  description,
+  content: { 'application/json': { schema: ref(Readiness) } }
+})
+
+export const healthRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, { engine, phase }) => {
+  function status(): Readiness['status'] {
+    const current = phase()
+    if (current !== 'ready') return current
+    return engine.models.some(({ denoiser }) => denoiser.ready) ? 'ready' : 'loading'
+  }
+
+  app.get(
+    '/health/live',
+    {
+      logLevel: 'warn',
+      schema: {
+        tags: ['Operation'],
+        summary: 'Say that the process is alive',
+        response: { 200: Type.Object({ status: Type.Literal('live') }) }
+      }
+    },
+    async () => ({ status: 'live' as const })
+  )
+
+  app.get(
+    '/health/ready',
+    {
+      logLevel: 'warn',
+      schema: {
+        tags: ['Operation'],
+        summary: 'Say whether requests are taken',
+        response: {
+          200: readiness('At least one model takes requests.'),
+          503: readiness('Not yet, or no longer: `status` says which.')
+        }
+      }
+    },
+    async (_request, reply) => {
+      const models = engine.models.map(({ name, denoiser, scheduler }) => {
+        const { ready, device, fallback, restarts } = denoiser
+        const { queued, running } = scheduler.stats
+        return { name, ready, device, fallback, restarts, queued, running }
+      })
+      const answer: Readiness = { status: status(), models }
+      reply.code(answer.status === 'ready' ? 200 : 503)
+      return answer
+    }
+  )
+}

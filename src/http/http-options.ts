@@ -1,0 +1,23 @@
+import type { Engine } from '../engine.js'
+import type { Metrics } from '../metrics.js'
+import type { Phase, ServedDenoiser } from '../server-state.js'
+
+export interface HttpLimits {
+  /** Largest body and largest WebSocket message, in bytes. */
+  readonly bodyLimit: number
+  /** Requests that one WebSocket may have in work. */
+  readonly maxSocketSequences: number
+  /** Between two signs of life on a stream. */
+  readonly heartbeatMs: number
+}
+
+/** What the routes are given; each takes what it needs. */
+export interface HttpOptions {
+  readonly engine: Engine<ServedDenoiser>
+  /** Other names of served models, for the list of models. */
+  readonly aliases: ReadonlyMap<string, string>
+  readonly limits: HttpLimits
+  readonly metrics: Metrics
+  /** Asked whenever it matters: it changes while the server runs. */
+  readonly phase: () => Phase
+}

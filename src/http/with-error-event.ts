@@ -1,0 +1,15 @@
+import type { FastifyRequest } from 'fastify'
+import { toRequestError } from './error-answer.js'
+import { eventText } from './server-sent-events.js'
+
+/** Once a stream has begun its status is out: an error is its last event. */
+export async function* withErrorEvent(
+  events: AsyncIterable<string>,
+  request: FastifyRequest
+): AsyncGenerator<string> {
+  try {
+    yield* events
+  } catch (error) {
+    yield eventText({ error: toRequestError(error, request).body }, 'error')
+  }
+}
