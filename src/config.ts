@@ -49,10 +49,11 @@ export const settings = {
   }),
   device: choice({
     ...models,
+    argument: 'device',
     of: ['auto', 'cuda', 'cpu'],
     default: 'auto',
     description:
-      'Where passes run. auto takes the GPU where there is a usable one; cuda refuses to start without.'
+      'Where passes run: auto (the GPU where there is a usable one), cuda (refuses to start without) or cpu.'
   }),
   threads: integer({
     ...models,
@@ -125,9 +126,11 @@ export const settings = {
   }),
   logLevel: choice({
     group: 'Log',
+    argument: 'level',
     of: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
     default: 'info',
-    description: 'Least severe message to log (JSON lines on standard error).'
+    description:
+      'Least severe message to log, as JSON lines on standard error: trace, debug, info, warn, error, fatal or silent.'
   })
 }
 

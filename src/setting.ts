@@ -77,12 +77,11 @@ export function optional<T>(setting: Setting<T>, defaultText: string): Setting<T
 }
 
 export function choice<T extends string>(
-  options: Words & { of: readonly T[]; default: NoInfer<T> }
+  options: Words & { argument: string; of: readonly T[]; default: NoInfer<T> }
 ): Setting<T> {
   const { of } = options
   return {
     ...options,
-    argument: of.join('|'),
     expected: `one of ${of.join(', ')}`,
     defaultText: options.default,
     many: false,

@@ -1,0 +1,86 @@
+#!/usr/bin/env node
+import { text as readAll } from 'node:stream/consumers'
+import { Command } from 'commander'
+import { addOptions } from './commands/options.js'
+import { requestSettings, toRequest } from './commands/request.js'
+import { settings } from './config.js'
+import { readSettings } from './setting.js'
+import { fewstepVersion } from './version.js'
+
+/** Errors whose message says all there is to say; of any other the stack is of use. */
+const plainErrors = new Set(['ConfigError', 'DeviceError', 'ModelError', 'RequestError', 'TokenizerError'])
+
+const serveHelp = `
+A flag goes before its variable. A variable for a flag that may be repeated separates values by commas.
+
+Examples:
+  $ fewstep serve
+  $ fewstep serve --host 0.0.0.0 --port 9000 --device cuda
+  $ fewstep serve --model ./my-model --alias gpt-3.5-turbo-instruct=my-model
+  $ FEWSTEP_PORT=9000 FEWSTEP_LOG_LEVEL=warn fewstep serve`
+
+const generateHelp = `
+In a terminal the text is drawn while it takes shape; a pipe gets the plain text: prompt, completion and suffix.
+
+Examples:
+  $ fewstep generate "Once upon a time"
+  $ fewstep generate "The house stood" --suffix " and was never seen again." --max-tokens 32 --seed 7
+  $ echo "Dear diary," | fewstep generate - > diary.txt`
+
+async function serve(flags: object): Promise<void> {
+  const { serve } = await import('./server.js')
+  const drained = await serve(readSettings(settings, flags, process.env))
+  // Whatever a client still holds open would keep the process.
+  process.exit(drained ? 0 : 1)
+}
+
+async function generate(prompt: string, flags: object): Promise<void> {
+  const request = toRequest(
+    prompt === '-' ? await readAll(process.stdin) : prompt,
+    readSettings(requestSettings, flags, {})
+  )
+  const config = readSettings(settings, flags, process.env)
+  const interrupt = new AbortController()
+  process.once('SIGINT', () => interrupt.abort())
+  const { generate } = await import('./commands/generate.js')
+  try {
+    await generate(request, { config, output: process.stdout, signal: interrupt.signal })
+  } catch (error) {
+    if (!interrupt.signal.aborted) throw error
+    process.exitCode = 130
+  }
+}
+
+function fail(error: Error): void {
+  console.error(plainErrors.has(error.name) ? `fewstep: ${error.message}` : error)
+  process.exitCode = 1
+}
+
+const program = new Command('fewstep')
+  .description('Serves few-step text diffusion: a whole text takes shape in a handful of steps.')
+  .version(fewstepVersion)
+
+const serveCommand = program
+  .command('serve')
+  .description('Serve models over HTTP and WebSocket.')
+  .action(serve)
+addOptions(serveCommand, settings, { variables: true })
+serveCommand.addHelpText('after', serveHelp)
+
+const { device, threads } = settings
+const model = {
+  ...settings.model,
+  many: false,
+  description: 'Folder of a model (it holds model.json), or the name of one that comes with fewstep.',
+  defaultText: 'the first that serve would take'
+}
+const generateCommand = program
+  .command('generate')
+  .description('Write one completion and watch it take shape.')
+  .argument('[prompt]', 'text to go on from; - reads it from standard input', '')
+  .action(generate)
+addOptions(generateCommand, requestSettings, { variables: false })
+addOptions(generateCommand, { model, device, threads }, { variables: true })
+generateCommand.addHelpText('after', generateHelp)
+
+await program.parseAsync().catch(fail)

@@ -1,0 +1,92 @@
+/** From folders of models to models that serve: checked first, then started, each with its own scheduler. */
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Config } from './config.js'
+import { loadManifest } from './denoiser/manifest.js'
+import { type DenoiserOptions, RemoteDenoiser } from './denoiser/remote-denoiser.js'
+import type { ServedModel } from './engine.js'
+import { type PassReport, Scheduler } from './scheduler/scheduler.js'
+import { ConfigError } from './setting.js'
+import { loadTokenizer } from './tokenizer/gpt2-tokenizer.js'
+import type { Tokenizer } from './tokenizer/tokenizer.js'
+
+const bundled = fileURLToPath(new URL('../models', import.meta.url))
+const isModel = (folder: string) => existsSync(join(folder, 'model.json'))
+
+/** A folder whose manifest, files and tokenizer are in order. */
+export interface CheckedModel {
+  readonly name: string
+  readonly folder: string
+  readonly tokenizer: Tokenizer
+}
+
+/** Folders of models given as such or by a bundled model's name; all bundled ones, the student first, when none is given. */
+export function modelFolders(given: readonly string[]): string[] {
+  if (given.length > 0) {
+    return given.map((name) => (!isModel(name) && isModel(join(bundled, name)) ? join(bundled, name) : name))
+  }
+  const names = readdirSync(bundled).filter((name) => isModel(join(bundled, name)))
+  if (names.length === 0) throw new ConfigError('--model: expected the folder of a model, got none')
+  return names
+    .sort((a, b) => Number(b === 'student') - Number(a === 'student') || a.localeCompare(b))
+    .map((name) => join(bundled, name))
+}
+
+/** Everything that can be known to be wrong without starting a process. */
+export async function checkModels(folders: readonly string[]): Promise<CheckedModel[]> {
+  const tokenizers = new Map<string, Promise<Tokenizer>>()
+  const models: CheckedModel[] = []
+  for (const folder of folders) {
+    const { name, tokenizer } = await loadManifest(folder)
+    const other = models.find((model) => model.name === name)
+    if (other) {
+      const got = `"${name}" in ${other.folder} and in ${folder}`
+      throw new ConfigError(`--model: expected models of different names, got ${got}`)
+    }
+    const path = join(bundled, 'tokenizers', tokenizer)
+    if (!tokenizers.has(path)) tokenizers.set(path, loadTokenizer(path))
+    models.push({ name, folder, tokenizer: await tokenizers.get(path)! })
+  }
+  return models
+}
+
+export interface StartOptions {
+  readonly config: Config
+  readonly log: DenoiserOptions['log']
+  readonly onPass?: (model: string, pass: PassReport) => void
+}
+
+/** All of them, or none: when one cannot be started the others are stopped again. */
+export async function startModels(
+  checked: readonly CheckedModel[],
+  options: StartOptions
+): Promise<ServedModel<RemoteDenoiser>[]> {
+  const starts = await Promise.allSettled(checked.map((model) => startModel(model, options)))
+  const models = starts.filter((start) => start.status === 'fulfilled').map((start) => start.value)
+  const failed = starts.find((start) => start.status === 'rejected')
+  if (failed) {
+    await stopModels(models)
+    throw failed.reason
+  }
+  return models
+}
+
+export async function stopModels(models: readonly ServedModel<RemoteDenoiser>[]): Promise<void> {
+  await Promise.all(models.map((model) => model.scheduler.close()))
+  await Promise.all(models.map((model) => model.denoiser.close()))
+}
+
+async function startModel(
+  { name, folder, tokenizer }: CheckedModel,
+  { config, log, onPass }: StartOptions
+): Promise<ServedModel<RemoteDenoiser>> {
+  const { device, threads, passTimeoutMs, maxQueue, maxBatchTokens } = config
+  const denoiser = await RemoteDenoiser.start(folder, { device, threads, passTimeoutMs, log })
+  const scheduler = new Scheduler(denoiser, {
+    maxQueue,
+    maxBatchTokens,
+    onPass: (pass) => onPass?.(name, pass)
+  })
+  return { name, denoiser, scheduler, tokenizer }
+}

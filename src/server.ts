@@ -1,0 +1,126 @@
+/** The process that serves: config to models to engine to app; listens, and drains on signals. */
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
+import { buildApp } from './app.js'
+import type { Config } from './config.js'
+import type { RemoteDenoiser } from './denoiser/remote-denoiser.js'
+import { Engine, type ServedModel } from './engine.js'
+import { Metrics } from './metrics.js'
+import { type CheckedModel, checkModels, modelFolders, startModels, stopModels } from './served-models.js'
+import type { Phase } from './server-state.js'
+import { ConfigError } from './setting.js'
+
+/** How long streams get to say that they were cut short, once time is up. */
+const FAREWELL_MS = 1000
+
+/** Serves until SIGTERM or SIGINT. True when everything that was accepted was finished. */
+export async function serve(config: Config): Promise<boolean> {
+  const checked = await checkModels(modelFolders(config.model))
+  const aliases = checkAliases(config.alias, checked)
+  const models: ServedModel<RemoteDenoiser>[] = []
+  const engine = new Engine(models, { ...config, aliases })
+  const metrics = new Metrics()
+  let phase: Phase = 'loading'
+  const app = await buildApp({
+    engine,
+    aliases,
+    limits: config,
+    metrics,
+    phase: () => phase,
+    logger: { level: config.logLevel, stream: process.stderr }
+  })
+  await listen(app, config)
+  const log = (level: 'info' | 'warn' | 'error', message: string) => app.log[level](message)
+  try {
+    models.push(...(await startModels(checked, { config, log, onPass: metrics.onPass })))
+  } catch (error) {
+    await app.close()
+    throw error
+  }
+  phase = 'ready'
+  console.log(announcement(addressOf(app), models))
+
+  await stopSignal()
+  phase = 'draining'
+  return drain(engine, app, config.shutdownTimeoutMs)
+}
+
+/** Finishes what was accepted, or what there is time for: the rest ends with an error. */
+async function drain(
+  engine: Engine<RemoteDenoiser>,
+  app: FastifyInstance,
+  timeoutMs: number
+): Promise<boolean> {
+  const finished = engine.drain().then(() => app.close())
+  const drained = await within(timeoutMs, finished)
+  await stopModels(engine.models)
+  if (!drained) await within(FAREWELL_MS, finished)
+  return drained
+}
+
+function checkAliases(
+  aliases: Config['alias'],
+  models: readonly CheckedModel[]
+): ReadonlyMap<string, string> {
+  const names = models.map(({ name }) => name)
+  for (const [alias, model] of aliases) {
+    if (!names.includes(model)) {
+      throw new ConfigError(`--alias: expected ${alias}= one of ${names.join(', ')}, got "${model}"`)
+    }
+    if (names.includes(alias))
+      throw new ConfigError(`--alias: expected a name that no model has, got "${alias}"`)
+  }
+  return new Map(aliases)
+}
+
+const listenErrors: Readonly<Record<string, (config: Config) => string>> = {
+  EADDRINUSE: ({ host, port }) => `--port: expected a free port, got ${port}, which is in use on ${host}`,
+  EACCES: ({ port }) => `--port: expected a port that this user may listen on, got ${port}`,
+  EADDRNOTAVAIL: ({ host }) => `--host: expected an address of this machine, got "${host}"`,
+  ENOTFOUND: ({ host }) => `--host: expected an address of this machine, got "${host}"`
+}
+
+async function listen(app: FastifyInstance, config: Config): Promise<void> {
+  try {
+    await app.listen({ host: config.host, port: config.port })
+  } catch (error) {
+    await app.close()
+    const message = listenErrors[(error as NodeJS.ErrnoException).code ?? '']?.(config)
+    throw message ? new ConfigError(message) : error
+  }
+}
+
+/** The address for a browser on this machine. */
+function addressOf(app: FastifyInstance): string {
+  const { address, family, port } = app.server.address() as AddressInfo
+  const host = ['0.0.0.0', '::'].includes(address)
+    ? 'localhost'
+    : family === 'IPv6'
+      ? `[${address}]`
+      : address
+  return `http://${host}:${port}`
+}
+
+function announcement(address: string, models: readonly ServedModel<RemoteDenoiser>[]): string {
+  const names = models.map(({ name, denoiser }) => `${name} on ${denoiser.device}`).join(', ')
+  const body = '{"prompt": "Once upon a time", "max_tokens": 64}'
+  return `fewstep serves ${names} at ${address}
+
+  curl ${address}/v1/completions -H 'content-type: application/json' -d '${body}'
+
+Playground ${address}/  API ${address}/docs`
+}
+
+/** The second signal ends the process at once, as signals do where nobody listens. */
+async function stopSignal(): Promise<void> {
+  const settled = new AbortController()
+  const { signal } = settled
+  await Promise.race([once(process, 'SIGTERM', { signal }), once(process, 'SIGINT', { signal })])
+  settled.abort()
+}
+
+async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
+  return Promise.race([work.then(() => true), setTimeout(ms, false, { ref: false })])
+}
