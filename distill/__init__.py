@@ -1,0 +1,1 @@
+"""Train, distil and export few-step text diffusion models."""

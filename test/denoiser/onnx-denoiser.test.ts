@@ -1,0 +1,93 @@
+import { cp, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { OnnxDenoiser } from '../../src/denoiser/onnx-denoiser.js'
+import { alone, golden, toPass, toys } from './toy.js'
+
+const options = { device: 'cpu', threads: 1 } as const
+const denoisers = {
+  'toy-mixture': await OnnxDenoiser.load(toys.mixture, options),
+  'toy-product': await OnnxDenoiser.load(toys.product, options)
+}
+
+for (const [name, denoiser] of Object.entries(denoisers)) {
+  const { passes } = golden[name as keyof typeof denoisers]
+
+  t.test(`${name} reveals what the Python reference reveals`, async (t) => {
+    for (const given of passes) {
+      const { expected } = given
+      const revealed = await denoiser.run(toPass(given, true))
+      t.same(Array.from(revealed.tokens), expected.revealed)
+      const closeTo = (got: Float32Array, wanted: number[]) =>
+        got.every((x, i) => Math.abs(x - wanted[i]!) < 1e-5)
+      t.ok(closeTo(revealed.probabilities, expected.probability))
+      t.same(Array.from(revealed.alternativeTokens), expected.alternative_tokens.flat())
+      t.ok(closeTo(revealed.alternativeProbabilities, expected.alternative_probabilities.flat()))
+    }
+  })
+
+  t.test(
+    `${name} gives a sequence the same to the bit, alone or in a batch, whatever its neighbours filter`,
+    async (t) => {
+      for (const given of passes) {
+        const whole = toPass(given, false)
+        const together = await denoiser.run(whole)
+        for (let b = 0; b < whole.lengths.length; b++) {
+          const { pass, rows } = alone(whole, b)
+          const single = await denoiser.run(pass)
+          t.same(
+            Array.from(single.tokens),
+            rows.map((r) => together.tokens[r])
+          )
+          t.same(
+            Array.from(single.probabilities),
+            rows.map((r) => together.probabilities[r])
+          )
+        }
+      }
+    }
+  )
+
+  t.test(`${name} does not look past the length of a sequence`, async (t) => {
+    const pass = toPass(passes[0]!, false)
+    const tokens = pass.tokens.map((token, i) =>
+      i % pass.length < pass.lengths[Math.floor(i / pass.length)]! ? token : 4171
+    )
+    t.notSame(tokens, pass.tokens)
+    const [plain, garbage] = [await denoiser.run(pass), await denoiser.run({ ...pass, tokens })]
+    t.same(garbage.tokens, plain.tokens)
+    t.same(garbage.probabilities, plain.probabilities)
+  })
+
+  t.test(`${name} reports no alternatives unless asked`, async (t) => {
+    const revealed = await denoiser.run(toPass(passes[0]!, false))
+    t.equal(revealed.alternativeTokens.length, 0)
+    t.equal(revealed.alternativeProbabilities.length, 0)
+  })
+}
+
+t.test('lambda matters to the mixture', async (t) => {
+  const pass = toPass(golden['toy-mixture'].passes[0]!, false)
+  const other = { ...pass, lambda: pass.lambda.map((lambda) => (lambda + 0.5) % 1) }
+  const [one, two] = [await denoisers['toy-mixture'].run(pass), await denoisers['toy-mixture'].run(other)]
+  t.notSame(one.probabilities, two.probabilities)
+})
+
+t.test('a graph with other inputs is refused by name', async (t) => {
+  const folder = t.testdir()
+  await cp(toys.product, folder, { recursive: true })
+  const path = join(folder, 'model.json')
+  const manifest = JSON.parse(await readFile(path, 'utf8'))
+  await writeFile(path, JSON.stringify({ ...manifest, kind: 'mixture' }))
+  await t.rejects(OnnxDenoiser.load(folder, options), {
+    name: 'ModelError',
+    message: /denoiser\.onnx: input lambda: expected float32, got none$/
+  })
+})
+
+t.test('cuda without its provider is refused in one line', async (t) => {
+  await t.rejects(OnnxDenoiser.load(toys.product, { device: 'cuda', threads: 1 }), {
+    name: 'DeviceError',
+    message: /^cuda cannot be used: .*$/
+  })
+})
