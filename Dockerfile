@@ -21,8 +21,8 @@ RUN npm ci --omit=dev \
  && rm -rf darwin win32 linux/arm64 linux/x64/libonnxruntime_providers_tensorrt.so \
  && test -s linux/x64/libonnxruntime_providers_cuda.so
 
-# CUDA 13, as the provider of onnxruntime-node 1.29 wants it; cuDNN for the operators that need it. Without a GPU none is loaded.
-FROM nvidia/cuda:13.0.1-cudnn-runtime-ubuntu24.04
+# CUDA 13, as the provider of onnxruntime-node 1.29 wants it. Without cuDNN: no operator of fewstep's graphs needs it.
+FROM nvidia/cuda:13.0.1-runtime-ubuntu24.04
 RUN useradd --system --uid 10001 --no-create-home fewstep
 COPY --from=node /usr/local/bin/node /usr/local/bin/node
 WORKDIR /app

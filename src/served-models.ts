@@ -51,6 +51,22 @@ export async function checkModels(folders: readonly string[]): Promise<CheckedMo
   return models
 }
 
+export function checkAliases(
+  aliases: Config['alias'],
+  models: readonly Pick<CheckedModel, 'name'>[]
+): ReadonlyMap<string, string> {
+  const names = models.map(({ name }) => name)
+  for (const [alias, model] of aliases) {
+    if (!names.includes(model)) {
+      throw new ConfigError(`--alias: expected ${alias}= one of ${names.join(', ')}, got "${model}"`)
+    }
+    if (names.includes(alias)) {
+      throw new ConfigError(`--alias: expected a name that no model has, got "${alias}"`)
+    }
+  }
+  return new Map(aliases)
+}
+
 export interface StartOptions {
   readonly config: Config
   readonly log: DenoiserOptions['log']

@@ -8,7 +8,7 @@ import type { Config } from './config.js'
 import type { RemoteDenoiser } from './denoiser/remote-denoiser.js'
 import { Engine, type ServedModel } from './engine.js'
 import { Metrics } from './metrics.js'
-import { type CheckedModel, checkModels, modelFolders, startModels, stopModels } from './served-models.js'
+import { checkAliases, checkModels, modelFolders, startModels, stopModels } from './served-models.js'
 import type { Phase } from './server-state.js'
 import { ConfigError } from './setting.js'
 
@@ -58,21 +58,6 @@ async function drain(
   await stopModels(engine.models)
   if (!drained) await within(FAREWELL_MS, finished)
   return drained
-}
-
-function checkAliases(
-  aliases: Config['alias'],
-  models: readonly CheckedModel[]
-): ReadonlyMap<string, string> {
-  const names = models.map(({ name }) => name)
-  for (const [alias, model] of aliases) {
-    if (!names.includes(model)) {
-      throw new ConfigError(`--alias: expected ${alias}= one of ${names.join(', ')}, got "${model}"`)
-    }
-    if (names.includes(alias))
-      throw new ConfigError(`--alias: expected a name that no model has, got "${alias}"`)
-  }
-  return new Map(aliases)
 }
 
 const listenErrors: Readonly<Record<string, (config: Config) => string>> = {
