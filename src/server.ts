@@ -1,5 +1,4 @@
 /** The process that serves: config to models to engine to app; listens, and drains on signals. */
-import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
@@ -11,6 +10,7 @@ import { Metrics } from './metrics.js'
 import { checkAliases, checkModels, modelFolders, startModels, stopModels } from './served-models.js'
 import type { Phase } from './server-state.js'
 import { ConfigError } from './setting.js'
+import { stopSignal } from './stop-signal.js'
 
 /** How long streams get to say that they were cut short, once time is up. */
 const FAREWELL_MS = 1000
@@ -96,14 +96,6 @@ function announcement(address: string, models: readonly ServedModel<RemoteDenois
   curl ${address}/v1/completions -H 'content-type: application/json' -d '${body}'
 
 Playground ${address}/  API ${address}/docs`
-}
-
-/** The second signal ends the process at once, as signals do where nobody listens. */
-async function stopSignal(): Promise<void> {
-  const settled = new AbortController()
-  const { signal } = settled
-  await Promise.race([once(process, 'SIGTERM', { signal }), once(process, 'SIGINT', { signal })])
-  settled.abort()
 }
 
 async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
