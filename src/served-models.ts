@@ -99,6 +99,7 @@ async function startModel(
 ): Promise<ServedModel<RemoteDenoiser>> {
   const { device, threads, passTimeoutMs, maxQueue, maxBatchTokens } = config
   const denoiser = await RemoteDenoiser.start(folder, { device, threads, passTimeoutMs, log })
+  if (denoiser.fallback !== null) log('warn', `${name} runs on the CPU: ${denoiser.fallback}`)
   const scheduler = new Scheduler(denoiser, {
     maxQueue,
     maxBatchTokens,
