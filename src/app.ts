@@ -7,6 +7,7 @@ import { healthRoutes } from './http/health.js'
 import type { HttpOptions } from './http/http-options.js'
 import { infillRoutes } from './http/infill.js'
 import { parseJson } from './http/json-text.js'
+import { answerMalformedRequest } from './http/malformed-request.js'
 import { metricRoutes } from './http/metrics.js'
 import { modelRoutes } from './http/models.js'
 import { describeApi } from './http/open-api.js'
@@ -15,6 +16,7 @@ import { logRequests } from './http/request-log.js'
 import { RouteTable } from './http/route-table.js'
 import { streamRoutes } from './http/stream.js'
 import { tokenizeRoutes } from './http/tokenize.js'
+import { acceptWebSockets } from './http/web-sockets.js'
 
 export interface AppOptions extends HttpOptions {
   /** Where requests are logged; nowhere unless given. */
@@ -36,7 +38,8 @@ export async function buildApp({ logger = false, ...options }: AppOptions): Prom
     return503OnClosing: false, // the engine refuses what comes too late, in the shape of every refusal
     // A misspelt field is an error, and "4" is no number.
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: true, verbose: true } },
-    frameworkErrors: answerError
+    frameworkErrors: answerError,
+    clientErrorHandler: answerMalformedRequest
   })
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer)) // schemas of answers describe them only
   app.removeAllContentTypeParsers()
@@ -55,6 +58,7 @@ export async function buildApp({ logger = false, ...options }: AppOptions): Prom
     return answerError(error, request, reply)
   })
   options.metrics.watch(options.engine)
+  await acceptWebSockets(app, options.limits.bodyLimit)
   await describeApi(app)
   await app.register(apiRoutes, options)
   await app.register(healthRoutes, options)

@@ -35,10 +35,10 @@ export function checkMessage(message: unknown, request: FastifyRequest): ClientM
   throw validationError((validate.errors ?? []) as unknown as Finding[], 'request')
 }
 
-/** The id that a message claims, for the answer to one that is wrong otherwise. */
-export function idOf(message: unknown): string | null {
-  const { id } = (message ?? {}) as { id?: unknown }
-  return typeof id === 'string' ? id : null
+/** The id that a message asks to have, be it wrong otherwise. One to cancel or look at something asks for none. */
+export function wantedId(message: unknown): string | null {
+  const { id, type } = (message ?? {}) as { id?: unknown; type?: unknown }
+  return typeof id === 'string' && type !== 'cancel' && type !== 'snapshot' ? id : null
 }
 
 /** @throws {RequestError} when it is too long, binary or not JSON */

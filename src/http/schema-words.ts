@@ -1,5 +1,6 @@
 /** A JSON schema said in words, for messages such as `steps: expected an integer >= 1, got "4"`. */
 export interface JsonSchema {
+  readonly $ref?: string // to an object, as all schemas with a name are
   readonly title?: string
   readonly type?: string
   readonly const?: unknown
@@ -42,7 +43,7 @@ function many(schema: JsonSchema): string {
   return [`${noun}s`, ...example].join(' such as')
 }
 
-function singular({ title, type = 'value', minLength }: JsonSchema): string {
+function singular({ $ref, title, type = $ref ? 'object' : 'value', minLength }: JsonSchema): string {
   return title ?? (minLength ? `non-empty ${type}` : type)
 }
 

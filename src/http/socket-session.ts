@@ -3,7 +3,8 @@ import type { WebSocket } from 'ws'
 import type { Generation } from '../engine.js'
 import { RequestError } from '../errors.js'
 import type { ClientMessage, CompletionMessage, ErrorEvent, InfillMessage } from '../messages.js'
-import { checkMessage, idOf, readMessage } from './client-message.js'
+import type { Snapshot } from '../schemas.js'
+import { checkMessage, readMessage, wantedId } from './client-message.js'
 import { toRequestError } from './error-answer.js'
 import { onTheWire } from './generation-answer.js'
 import type { HttpOptions } from './http-options.js'
@@ -19,15 +20,14 @@ interface Work {
  *   id free -> completion | infill -> in work -> last sequence-end, or error -> id free
  *
  * An `error` with an id is the last event of that id. A refused message that names an id in work is answered without
- * id: the work goes on. A message is answered before the next one is read, and an event
- * is sent before the next one is taken: who reads slowly gets steps joined, and the server keeps no backlog.
+ * id: the work goes on. An event is sent before the next one is taken, so that a slow reader gets steps joined and
+ * the server keeps no backlog.
  */
 export class SocketSession {
   readonly #socket: WebSocket
   readonly #request: FastifyRequest
   readonly #options: HttpOptions
   readonly #works = new Map<string, Work>()
-  #answering = 0
 
   constructor(socket: WebSocket, request: FastifyRequest, options: HttpOptions) {
     this.#socket = socket
@@ -35,13 +35,14 @@ export class SocketSession {
     this.#options = options
   }
 
-  receive(data: Buffer, isBinary: boolean): void {
+  /** Does what a message asks. Resolves when the answer to it, if it has one, has left. */
+  async handle(data: Buffer, isBinary: boolean): Promise<void> {
     let message: unknown
     try {
       message = readMessage(data, isBinary, this.#options.limits.bodyLimit)
-      this.#obey(checkMessage(message, this.#request))
+      for (const answer of this.#obey(checkMessage(message, this.#request))) await this.#send(answer)
     } catch (error) {
-      this.#answer(this.#errorEvent(this.#freeId(message), error))
+      await this.#send(this.#errorEvent(this.#freeId(message), error))
     }
   }
 
@@ -51,31 +52,35 @@ export class SocketSession {
     for (const { controller } of this.#works.values()) controller.abort(reason)
   }
 
-  #obey(message: ClientMessage): void {
+  #obey(message: ClientMessage): Snapshot[] {
     const { type, id } = message
     if (type === 'completion' || type === 'infill') {
       this.#start(message)
-      return
+      return []
     }
+    const { generation, controller } = this.#workOf(id)
+    if (type === 'snapshot') return generation.snapshot()
+    controller.abort()
+    return []
+  }
+
+  #workOf(id: string): Work {
     const work = this.#works.get(id)
-    if (!work) {
-      const error = `id: expected the id of a request in work, got ${JSON.stringify(id)}`
-      throw new RequestError('sequence_not_found', error, { param: 'id' })
-    }
-    if (type === 'cancel') work.controller.abort()
-    else for (const snapshot of work.generation.snapshot()) this.#answer(snapshot)
+    if (work) return work
+    const message = `id: expected the id of a request in work, got ${JSON.stringify(id)}`
+    throw new RequestError('sequence_not_found', message, { param: 'id' })
   }
 
   #start(message: CompletionMessage | InfillMessage): void {
     const { id } = message
     const { engine, metrics, limits } = this.#options
     if (this.#works.has(id)) {
-      const error = `id: expected one that is not in use, got ${JSON.stringify(id)}`
-      throw new RequestError('invalid_request', error, { param: 'id' })
+      const text = `id: expected one that is not in use, got ${JSON.stringify(id)}`
+      throw new RequestError('invalid_request', text, { param: 'id' })
     }
     if (this.#works.size >= limits.maxSocketSequences) {
-      const error = `expected at most ${limits.maxSocketSequences} requests in work on one socket`
-      throw new RequestError('overloaded', error)
+      const text = `Expected at most ${limits.maxSocketSequences} requests in work on one socket.`
+      throw new RequestError('overloaded', text)
     }
     const controller = new AbortController()
     const options = { id, signal: controller.signal }
@@ -106,18 +111,10 @@ export class SocketSession {
     return { type: 'error', id, error: toRequestError(error, this.#request).body }
   }
 
-  /** The id of a refused message, unless a request in work has it. */
+  /** The id that a refused request wanted, unless one in work has it. Other messages end nothing. */
   #freeId(message: unknown): string | null {
-    const id = idOf(message)
+    const id = wantedId(message)
     return id === null || this.#works.has(id) ? null : id
-  }
-
-  /** Answers a message, and reads no further one until the answer is out. */
-  async #answer(event: object): Promise<void> {
-    this.#answering++
-    this.#socket.pause()
-    await this.#send(event)
-    if (--this.#answering === 0) this.#socket.resume()
   }
 
   /** Resolves when the event has left the process; also when it cannot any more, for then `close` is near. */

@@ -1,0 +1,79 @@
+import t from 'tap'
+import { build, parseEvents, post, tokenizer } from '../helper.js'
+
+const url = '/v1/infill'
+
+t.test('each hole is filled exactly, and each of its tokens says when it was revealed', async (t) => {
+  const { app } = await build(t)
+  const template = ['Once ', { mask: 4 }, ' and ', { mask: 2 }, ' the end.']
+  const { status, body } = await post(app, url, { template, seed: 2, steps: 3, alternatives: 2 })
+  t.equal(status, 200)
+  t.match(body, {
+    id: /^infill-/,
+    object: 'infill',
+    model: 'table',
+    text: /^Once ( red| green| blue){4} and ( red| green| blue){2} the end\.$/,
+    finish_reason: 'length',
+    usage: { completion_tokens: 6 },
+    seed: 2,
+    steps: 3,
+    temperature: 1
+  })
+  t.match(body.holes, [{ length: 4 }, { length: 2 }])
+  t.equal(body.text, `Once ${body.holes[0].text} and ${body.holes[1].text} the end.`)
+  for (const { start, length, text, tokens } of body.holes) {
+    t.same(
+      tokens.map(({ position }: { position: number }) => position),
+      Array.from({ length }, (_, i) => start + i)
+    )
+    t.equal(tokens.map((token: { text: string }) => token.text).join(''), text)
+    for (const { step, probability, token, alternatives } of tokens) {
+      t.ok(step >= 1 && step <= 3)
+      t.ok(probability > 0 && probability <= 1)
+      t.equal(alternatives.length, 2)
+      t.ok([2266, 4077, 4171].includes(token))
+    }
+  }
+  t.same((await post(app, url, { template, seed: 2, steps: 3, alternatives: 2 })).body.holes, body.holes)
+})
+
+t.test('text may be given as tokens, and holes may touch', async (t) => {
+  const { app } = await build(t)
+  const { body } = await post(app, url, { template: [tokenizer.encode('Once'), { mask: 1 }, { mask: 2 }] })
+  t.match(body.text, /^Once( red| green| blue){3}$/)
+  t.match(body.holes, [
+    { start: 1, length: 1 },
+    { start: 2, length: 2 }
+  ])
+})
+
+t.test('a stream tells the events and nothing else', async (t) => {
+  const { app } = await build(t)
+  const payload = { template: ['Once ', { mask: 8 }], seed: 2, stream: true }
+  const events = parseEvents((await app.inject({ method: 'POST', url, payload })).body)
+  t.equal(events[0]!.event, 'sequence-start')
+  t.equal(events.at(-1)!.event, 'sequence-end')
+  t.ok(events.slice(1, -1).every(({ event }) => event === 'step-end'))
+  for (const { event, data } of events) t.equal(JSON.parse(data).type, event)
+  t.notOk('holes' in JSON.parse(events.at(-1)!.data))
+})
+
+t.test('a bad template is refused by name', async (t) => {
+  const { app } = await build(t)
+  const refusals: [template: unknown, param: string, message: RegExp][] = [
+    [undefined, 'template', /^template: expected a non-empty array of .*, got nothing$/],
+    ['Once', 'template', /got "Once"$/],
+    [[], 'template', /got \[\]$/],
+    [['Once'], 'template', /expected at least one hole such as {"mask": 12}, got none/],
+    [['Once', 3], 'template[1]', /expected a string, .* or a hole such as {"mask": 12}, got 3/],
+    [[{ mask: 0 }], 'template[0].mask', /expected an integer >= 1, got 0/],
+    [[{ mask: 2, text: '' }], 'template[0].text', /unknown field/],
+    [[{}], 'template[0].mask', /expected an integer >= 1, got nothing/],
+    [[[50257], { mask: 1 }], 'template[0]', /the mask token/],
+    [[{ mask: 900 }], 'template', /expected at most 63 tokens/]
+  ]
+  for (const [template, param, message] of refusals) {
+    const { status, body } = await post(app, url, { template })
+    t.match({ status, ...body.error }, { status: 400, param, message })
+  }
+})
