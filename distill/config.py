@@ -2,7 +2,7 @@
 
 import sys
 from dataclasses import MISSING, fields
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Config = TypeVar("Config")
 
@@ -16,7 +16,7 @@ def parse_arguments(config: type[Config], arguments: list[str] | None = None) ->
         if name == "help" or name not in known:
             problem = "" if name == "help" else f"{argument}: unknown flag\n"
             sys.exit(problem + usage(config))
-        kind = type(known[name].default) if known[name].default is not MISSING else str
+        kind: Any = str if known[name].default is MISSING else type(known[name].default)
         try:
             values[name] = text.lower() in ("1", "true", "yes") if kind is bool else kind(text)
         except ValueError:

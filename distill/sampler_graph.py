@@ -60,9 +60,9 @@ def add_sampler(g: Graph, logits: str, vocabulary: int) -> Sampled:
     highest, likeliest = g.ops("TopK", logits, g.ints(1), outputs=2, axis=-1)
     below = g.op("Sub", logits, highest)
     plain = g.op("Exp", below)  # (R, columns), the plain distribution times its sum
-    plain_sum = g.op("ReduceSum", plain, last, keepdims=1)
+    plain_sum = add_fixed_point_sum(g, plain)
     tempered = g.op("Exp", g.op("Div", below, divisor))
-    weights = g.op("Cast", g.op("Mul", tempered, g.constant(np.full(1, UNIT, np.float32))), to=INT64)
+    weights = add_fixed_point(g, tempered)
     threshold = g.op("If", "filtered", then_branch=threshold_branch(weights, grid), else_branch=no_threshold_branch())
     kept = g.op("Where", g.op("GreaterOrEqual", weights, threshold), weights, g.ints(0))
     drawn = add_inverse_cdf(g, kept, grid)
@@ -77,6 +77,16 @@ def add_sampler(g: Graph, logits: str, vocabulary: int) -> Sampled:
         else_branch=no_alternatives_branch(count),
     )
     return Sampled(tokens, probabilities, *alternatives)
+
+
+def add_fixed_point_sum(g: Graph, values: str) -> str:
+    """Sum of each row, float32 (R, 1). Summed as integers, so that it is the same to the bit however many rows there are."""
+    whole = g.op("ReduceSum", add_fixed_point(g, values), g.ints(-1), keepdims=1)
+    return g.op("Div", g.op("Cast", whole, to=FLOAT), g.constant(np.full(1, UNIT, np.float32)))
+
+
+def add_fixed_point(g: Graph, values: str) -> str:
+    return g.op("Cast", g.op("Mul", values, g.constant(np.full(1, UNIT, np.float32))), to=INT64)
 
 
 def add_inverse_cdf(g: Graph, weights: str, grid: Grid) -> str:

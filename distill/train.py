@@ -8,6 +8,7 @@ faster so; learning rate warms up and falls to a tenth over the time given; the 
 """
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -118,7 +119,7 @@ def fit(
     with (out / "log.csv").open("a") as log:
         while (share := progress.seconds / (minutes * 60)) < 1:
             start = time.perf_counter()
-            scale = min(1.0, share / warm_up) * (0.1 + 0.9 * (0.5 + 0.5 * np.cos(np.pi * share)))
+            scale = min(1.0, share / warm_up) * (0.1 + 0.9 * (0.5 + 0.5 * math.cos(math.pi * share)))
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate * max(scale, 0.01)

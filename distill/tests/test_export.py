@@ -1,0 +1,133 @@
+"""The exported graph against the unfolded PyTorch model."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from distill.denoiser_graph import build
+from distill.export_onnx import Feeds, random_feeds, reference_logits
+from distill.fold import fold
+from distill.vocabulary import MASK, Vocabulary
+
+from .conftest import random_denoiser, random_vocabulary
+
+CONTEXT = 24
+CASES = [
+    pytest.param(50257, True, False, id="mixture, whole vocabulary, untied"),
+    pytest.param(700, True, True, id="mixture, trained vocabulary, tied"),
+    pytest.param(700, False, True, id="product, trained vocabulary, tied"),
+    pytest.param(3, False, False, id="product, three words, untied"),
+]
+
+
+def session_of(model, vocabulary: Vocabulary) -> onnxruntime.InferenceSession:
+    graph = build(model.config, fold(model), vocabulary, CONTEXT, np.float32, with_logits=True)
+    return onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize(("size", "mixture", "tied"), CASES)
+def test_the_folded_graph_gives_the_unfolded_models_logits(size: int, mixture: bool, tied: bool) -> None:
+    vocabulary = Vocabulary.all() if size == 50257 else random_vocabulary(size)
+    model = random_denoiser(size, mixture=mixture, tied=tied)
+    feeds = random_feeds(model.config, vocabulary, CONTEXT)
+    expected = reference_logits(model, vocabulary, feeds)
+    assert np.abs(expected).max() > 3, "logits of a size that shows differences"
+    got = session_of(model, vocabulary).run(["logits"], feeds)[0]
+    assert np.abs(got - expected).max() <= 1e-4
+
+
+def test_a_float16_file_computes_in_float32() -> None:
+    vocabulary, model = random_vocabulary(100), random_denoiser(100, mixture=True)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter.half().float())
+        for name, parameter in model.named_parameters():
+            if "adaLN" in name:
+                parameter.zero_()
+            if "blocks" in name and name.endswith("adaLN_modulation.bias"):  # gates of 1: folding then rounds nothing
+                parameter.view(6, -1)[[2, 5]] = 1
+    graph = build(model.config, fold(model), vocabulary, CONTEXT, np.float16, with_logits=True)
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    feeds = random_feeds(model.config, vocabulary, CONTEXT)
+    got = session.run(["logits"], feeds)[0]
+    assert np.abs(got - reference_logits(model, vocabulary, feeds)).max() <= 1e-4
+
+
+def test_lambda_at_another_index_gives_the_same_logits() -> None:
+    """The published models put lambda last; here it stands first. Without rotary the two are one."""
+    model = random_denoiser(50, mixture=True)
+    tokens, latent = torch.randint(0, 51, (2, 9)), torch.rand(2)
+    first = model.trunk(tokens, latent)
+
+    class LambdaLast(torch.nn.Module):
+        """The blocks of the model, fed with lambda behind the tokens."""
+
+        def forward(self) -> torch.Tensor:
+            from distill.denoiser import lambda_embedding, rotary_tables
+
+            row = model.latent_projection(lambda_embedding(latent))
+            x = torch.cat([model.vocab_embed(tokens), row[:, None]], dim=1)
+            cos, sin = rotary_tables(9, 8)
+            cos, sin = torch.cat([cos, torch.ones(1, 4)]), torch.cat([sin, torch.zeros(1, 4)])
+            condition = torch.nn.functional.silu(model.sigma_map())
+            for block in model.blocks:
+                x = block(x, condition, cos, sin, None)
+            return x[:, :-1]
+
+    assert (LambdaLast()() - first).abs().max() < 1e-5
+    other = model.trunk(tokens, (latent + 0.37) % 1)
+    assert (other - first).abs().max() > 1e-2, "another lambda gives other logits"
+
+
+@pytest.mark.parametrize("mixture", [True, False])
+def test_a_sequence_is_the_same_to_the_bit_alone_and_in_a_batch(mixture: bool) -> None:
+    vocabulary, model = random_vocabulary(700), random_denoiser(700, mixture=mixture)
+    session = session_of(model, vocabulary)
+    feeds = random_feeds(model.config, vocabulary, CONTEXT, batch=4)
+    names = ["logits", "revealed", "probability"]
+    together = session.run(names, feeds)
+    for b in range(4):
+        mine = feeds["rows"] // CONTEXT == b
+        alone: Feeds = {
+            name: array
+            if array.ndim == 0
+            else array[b : b + 1]
+            if len(array) == 4 and name in PER_SEQUENCE
+            else array[mine]
+            for name, array in feeds.items()
+        }
+        alone["rows"] = alone["rows"] - b * CONTEXT
+        for got, expected in zip(session.run(names, alone), together, strict=True):
+            assert np.array_equal(got, expected[mine])
+        for r in range(0, int(mine.sum()), 5):
+            one = {
+                name: array if name in PER_SEQUENCE or array.ndim == 0 else array[r : r + 1]
+                for name, array in alone.items()
+            }
+            assert np.array_equal(session.run(names, one)[0], together[0][mine][r : r + 1])
+
+
+PER_SEQUENCE = {"tokens", "lengths", "lambda"}
+
+
+def test_tokens_past_the_length_are_not_seen() -> None:
+    vocabulary, model = random_vocabulary(50), random_denoiser(50, mixture=True)
+    session = session_of(model, vocabulary)
+    feeds = random_feeds(model.config, vocabulary, CONTEXT)
+    garbage = np.where(np.arange(CONTEXT) < feeds["lengths"][:, None], feeds["tokens"], vocabulary.token_ids[7])
+    assert not np.array_equal(garbage, feeds["tokens"])
+    plain, changed = (
+        session.run(["logits"], {**feeds, "tokens": tokens.astype(np.int32)})[0]
+        for tokens in (feeds["tokens"], garbage)
+    )
+    assert np.array_equal(plain, changed)
+
+
+def test_a_token_never_seen_in_training_is_as_good_as_unknown() -> None:
+    vocabulary, model = random_vocabulary(50), random_denoiser(50, mixture=False)
+    session = session_of(model, vocabulary)
+    feeds = random_feeds(model.config, vocabulary, CONTEXT)
+    unseen = int(np.setdiff1d(np.arange(50257), vocabulary.token_ids)[0])
+    tokens = np.where(feeds["tokens"] == MASK, unseen, feeds["tokens"]).astype(np.int32)
+    assert np.array_equal(session.run(["logits"], {**feeds, "tokens": tokens})[0], session.run(["logits"], feeds)[0])

@@ -1,0 +1,107 @@
+"""
+Distils a teacher into a mixture student with Di4C (distill/di4c.py).
+
+    python -m distill.train_student --data=data/ --teacher=runs/teacher --out=runs/student --minutes=18
+
+The student starts as the teacher with a fresh lambda projection. Resumes like the teacher's training. Prints, at the end, the
+correlation term on held-out text with a bootstrap interval: below 0 means that the student has learnt how positions go together.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from distill.config import parse_arguments
+from distill.denoiser import Denoiser, DenoiserConfig
+from distill.di4c import Di4cConfig, at_tokens, correlation, di4c_loss, draw_time, log_p_at
+from distill.export_onnx import load_model
+from distill.loss import mask_tokens
+from distill.train import Rows, fit
+from distill.vocabulary import Vocabulary
+
+
+@dataclass(slots=True)
+class StudentConfig:
+    data: str
+    teacher: str
+    out: str
+    minutes: float = 18.0
+    batch: int = 2
+    lambdas: int = 8
+    grid: int = 32
+    delta: float = 0.02
+    small_share: float = 0.1
+    alpha: float = 0.1
+    learning_rate: float = 3e-4
+    warm_up: float = 0.05
+    average: float = 0.99
+    seed: int = 0
+
+
+def student_of(teacher: Denoiser) -> Denoiser:
+    student = Denoiser(DenoiserConfig(**{**asdict(teacher.config), "mixture": True}))
+    missing, unexpected = student.load_state_dict(teacher.state_dict(), strict=False)
+    assert not unexpected and all(name.startswith("latent_projection.") for name in missing)
+    return student
+
+
+@torch.no_grad()
+def held_out_correlation(
+    student: Denoiser, rows: torch.Tensor, t: float, lambdas: int, generator: torch.Generator
+) -> np.ndarray:
+    """corr(x_0) of each held-out row, nats, at time t."""
+    mask = student.config.vocabulary
+    values = []
+    for x_0 in rows.split(1):
+        masked = mask_tokens(x_0, torch.full((1,), t), mask, generator)
+        b, i = (masked == mask).nonzero(as_tuple=True)
+        latent = torch.rand(lambdas, 1, generator=generator)
+        log_p = log_p_at(student, masked.expand(lambdas, -1, -1), latent, b, i)
+        values.append(correlation(at_tokens(log_p, x_0[b, i].expand(lambdas, -1)), b, 1).item())
+    return np.array(values)
+
+
+def bootstrap(values: np.ndarray, draws: int = 2000) -> tuple[float, float, float]:
+    """Mean and its 95 % interval."""
+    chosen = np.random.default_rng(0).integers(len(values), size=(draws, len(values)))
+    low, high = np.quantile(values[chosen].mean(1), [0.025, 0.975])
+    return float(values.mean()), float(low), float(high)
+
+
+def train(config: StudentConfig) -> None:
+    torch.manual_seed(config.seed)
+    data, out = Path(config.data), Path(config.out)
+    vocabulary = Vocabulary.load(data / "vocabulary.npy")
+    rows = Rows(data / "train.npy", vocabulary, config.seed + 1)
+    teacher = load_model(Path(config.teacher) / "checkpoint.pt")[0]
+    student = student_of(teacher)
+    settings = Di4cConfig(config.lambdas, config.grid, config.delta, config.small_share, config.alpha)
+    generator = torch.Generator().manual_seed(config.seed)
+
+    def loss() -> torch.Tensor:
+        x_0 = rows.batch(config.batch)
+        terms = di4c_loss(student, teacher, x_0, draw_time(settings, generator), settings, generator)
+        return terms.loss / x_0.shape[1]  # nats a token, as the teacher's
+
+    progress = fit(
+        student,
+        loss,
+        config.batch * rows.rows.shape[1],
+        out,
+        minutes=config.minutes,
+        learning_rate=config.learning_rate,
+        warm_up=config.warm_up,
+        average=config.average,
+    )
+    print(f"{progress.steps:,} steps, {progress.tokens:,} tokens, {progress.seconds:,.0f} s")
+    held_out = Rows(data / "valid.npy", vocabulary, 0).rows
+    for t in (0.5, 0.9, 1.0):
+        values = held_out_correlation(student, torch.from_numpy(held_out).long(), t, 64, generator)
+        mean, low, high = bootstrap(values)
+        print(f"held-out correlation term at t = {t}: {mean:.3f} nats a row ({low:.3f} to {high:.3f})")
+
+
+if __name__ == "__main__":
+    train(parse_arguments(StudentConfig))
