@@ -5,7 +5,7 @@ import { RequestError } from '../errors.js'
 export function departure(reply: FastifyReply): AbortSignal {
   const controller = new AbortController()
   const leave = () => {
-    if (!reply.raw.writableFinished) {
+    if (!reply.raw.writableEnded) {
       controller.abort(new RequestError('cancelled', 'The client left before its answer was written.'))
     }
   }

@@ -13,7 +13,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, 
   function status(): Readiness['status'] {
     const current = phase()
     if (current !== 'ready') return current
-    return engine.models.some(({ denoiser }) => denoiser.ready) ? 'ready' : 'loading'
+    return engine.models.every(({ denoiser }) => denoiser.ready) ? 'ready' : 'loading'
   }
 
   app.get(
@@ -37,7 +37,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, 
         tags: ['Operation'],
         summary: 'Say whether requests are taken',
         response: {
-          200: readiness('At least one model takes requests.'),
+          200: readiness('Every model takes requests.'),
           503: readiness('Not yet, or no longer: `status` says which.')
         }
       }

@@ -32,14 +32,14 @@ const logprob = (probability: number) => Math.max(Math.log(probability), -9999)
 
 /** Where each token starts in the text; tokens that share a character start where it does. */
 function textOffsets(tokens: readonly { readonly token: number }[], tokenizer: Tokenizer): number[] {
-  let offset = 0
-  let open: number[] = [] // tokens of a character that is not whole yet
+  let whole = 0 // characters before `open`
+  let open: number[] = [] // tokens of which the last is perhaps not all of a character
   return tokens.map(({ token }) => {
-    const start = offset
+    const start = whole + tokenizer.decode(open).replace(/\ufffd+$/, '').length
     open.push(token)
     const text = tokenizer.decode(open)
     if (!text.endsWith('\ufffd')) {
-      offset += text.length
+      whole += text.length
       open = []
     }
     return start

@@ -166,7 +166,7 @@ t.test('text that looks like a special token stays text', async (t) => {
 })
 
 t.test('a client that leaves frees its place at once, whatever it waits for', async (t) => {
-  const { app, denoiser, scheduler } = await build(t)
+  const { app, denoiser, scheduler, metrics } = await build(t)
   const address = await listen(app)
   denoiser.hold()
   for (const stream of [false, true]) {
@@ -182,6 +182,7 @@ t.test('a client that leaves frees its place at once, whatever it waits for', as
   }
   t.equal(scheduler.stats.sequences.cancelled, 6)
   t.equal(scheduler.stats.passes, 0, 'no pass had to end for it')
+  t.match(await metrics.registry.metrics(), /^fewstep_http_requests_total{.*status="499"} 2$/m)
 })
 
 t.test('one client leaving does not disturb another', async (t) => {
