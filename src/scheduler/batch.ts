@@ -13,7 +13,7 @@ export interface Batch {
  * bucket, in order, while padded tokens stay within the budget. The first one always goes.
  */
 export function nextBatch(waiting: readonly Sequence[], context: number, maxTokens: number): Batch {
-  const bucketOf = (sequence: Sequence) => lengthBucket(sequence.latentTokens.length, context)
+  const bucketOf = (sequence: Sequence) => lengthBucket(sequence.length, context)
   const length = bucketOf(waiting[0]!)
   const room = Math.max(1, Math.floor(maxTokens / length))
   return { length, sequences: waiting.filter((sequence) => bucketOf(sequence) === length).slice(0, room) }
@@ -34,7 +34,7 @@ export function assemblePass({ length, sequences }: Batch): Pass {
   sequences.forEach((sequence, b) => {
     const { options, latentTokens, windowStart, nextReveals } = sequence
     tokens.set(latentTokens, b * length)
-    lengths[b] = latentTokens.length
+    lengths[b] = sequence.length
     lambda[b] = sequence.lambda
     const end = row + nextReveals.positions.length
     temperature.fill(options.temperature, row, end)

@@ -48,8 +48,9 @@ export class Scheduler {
   readonly #denoiser: Denoiser
   readonly #options: SchedulerOptions
   readonly #cost = new PassCost()
-  #queue: Sequence[] = []
-  #running: Sequence[] = []
+  // Both in the order in which their sequences are served.
+  readonly #queue = new Set<Sequence>()
+  readonly #running = new Set<Sequence>()
   #looping = false
   #draining = false
   #idle: (() => void)[] = []
@@ -66,8 +67,8 @@ export class Scheduler {
 
   get stats(): SchedulerStats {
     return {
-      queued: this.#queue.length,
-      running: this.#running.length,
+      queued: this.#queue.size,
+      running: this.#running.size,
       passes: this.#passes,
       rows: this.#rows,
       steps: this.#steps,
@@ -83,10 +84,10 @@ export class Scheduler {
   submit(sequences: readonly Sequence[]): void {
     if (this.#draining)
       throw new RequestError('draining', 'The server is shutting down and takes no new work.')
-    this.#queue.push(...sequences)
+    for (const sequence of sequences) this.#queue.add(sequence)
     this.#admit()
-    if (this.#queue.length > this.#options.maxQueue) {
-      const over = this.#queue.length - this.#options.maxQueue
+    const over = this.#queue.size - this.#options.maxQueue
+    if (over > 0) {
       for (const sequence of sequences) this.#remove(sequence)
       this.#outcomes.refused += sequences.length
       const retryAfterMs = this.#msUntilPlaces(over)
@@ -104,7 +105,7 @@ export class Scheduler {
     for (const sequence of sequences) {
       if (this.#remove(sequence)) this.#end(sequence, error ? 'cancelled' : 'completed', error)
     }
-    if (this.#queue.length > 0) this.#admit()
+    this.#admit()
   }
 
   /** Milliseconds a pass takes for the load of now and one more sequence of this length. */
@@ -115,7 +116,7 @@ export class Scheduler {
 
   /** Milliseconds until a sequence that came now would get its first pass. */
   expectedWaitMs(): number {
-    return this.#queue.length === 0 ? 0 : this.#msUntilPlaces(this.#queue.length)
+    return this.#queue.size === 0 ? 0 : this.#msUntilPlaces(this.#queue.size)
   }
 
   /** Refuses new work and resolves when what was accepted is done. */
@@ -140,16 +141,18 @@ export class Scheduler {
 
   /** Moves sequences from the queue to the running ones while there is room. True when there is work. */
   #admit(): boolean {
-    while (this.#queue.length > 0) {
-      const tokens = this.#tokensUnderWay() + this.#bucket(this.#queue[0]!.latentTokens.length)
-      if (this.#running.length > 0 && tokens > this.#options.maxBatchTokens) break
-      this.#running.push(this.#queue.shift()!)
+    let tokens = this.#tokensUnderWay()
+    for (const sequence of this.#queue) {
+      tokens += this.#bucket(sequence.length)
+      if (this.#running.size > 0 && tokens > this.#options.maxBatchTokens) break
+      this.#queue.delete(sequence)
+      this.#running.add(sequence)
     }
-    return this.#running.length > 0
+    return this.#running.size > 0
   }
 
   async #pass(): Promise<void> {
-    const batch = nextBatch(this.#running, this.#context, this.#options.maxBatchTokens)
+    const batch = nextBatch([...this.#running], this.#context, this.#options.maxBatchTokens)
     const now = performance.now()
     for (const sequence of batch.sequences) {
       sequence.startedAt ??= now
@@ -196,7 +199,7 @@ export class Scheduler {
     for (const sequence of sequences) {
       if (!this.#remove(sequence)) continue // left during the pass
       if (sequence.done) this.#end(sequence, 'completed')
-      else this.#running.push(sequence)
+      else this.#running.add(sequence)
     }
   }
 
@@ -216,22 +219,21 @@ export class Scheduler {
 
   /** True when the sequence was waiting or running. */
   #remove(sequence: Sequence): boolean {
-    const had = this.#queue.length + this.#running.length
-    this.#queue = this.#queue.filter((other) => other !== sequence)
-    this.#running = this.#running.filter((other) => other !== sequence)
-    return this.#queue.length + this.#running.length < had
+    return this.#queue.delete(sequence) || this.#running.delete(sequence)
   }
 
   /** Milliseconds until `count` more sequences can leave the queue: running ones end pass by pass. */
   #msUntilPlaces(count: number): number {
     const roundMs = this.#cost.estimate(this.#tokensUnderWay())
-    const remaining = this.#running.map(({ remainingPasses }) => remainingPasses).sort((a, b) => a - b)
+    const remaining = [...this.#running].map(({ remainingPasses }) => remainingPasses).sort((a, b) => a - b)
     const rounds = Math.floor((count - 1) / remaining.length) * remaining.at(-1)!
     return Math.ceil(roundMs * (rounds + remaining[(count - 1) % remaining.length]!))
   }
 
   #tokensUnderWay(): number {
-    return this.#running.reduce((sum, { latentTokens }) => sum + this.#bucket(latentTokens.length), 0)
+    let tokens = 0
+    for (const { length } of this.#running) tokens += this.#bucket(length)
+    return tokens
   }
 
   #bucket(length: number): number {

@@ -71,6 +71,12 @@ export class Sequence {
     return planned - this.#next
   }
 
+  /** How many latent tokens the next pass sees. */
+  get length(): number {
+    const { start, end } = this.#windowNow
+    return end - start
+  }
+
   /** Latent tokens that the next pass sees. */
   get latentTokens(): Int32Array {
     const { start, end } = this.#windowNow

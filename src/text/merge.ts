@@ -1,12 +1,31 @@
-/** Items of several iterators as they come. The first one that throws ends all. */
+/** Items of several iterators as they come; each is asked for its next item when its last one was taken. The first that throws ends all. */
 export async function* merge<T>(iterators: readonly AsyncIterator<T>[]): AsyncGenerator<T> {
-  const next = async (iterator: AsyncIterator<T>) => ({ iterator, result: await iterator.next() })
-  const pending = new Map(iterators.map((iterator) => [iterator, next(iterator)]))
-  while (pending.size > 0) {
-    const { iterator, result } = await Promise.race(pending.values())
-    pending.delete(iterator)
-    if (result.done) continue
-    yield result.value
-    pending.set(iterator, next(iterator)) // behind the others: none of them starves
+  const come: { readonly iterator: AsyncIterator<T>; readonly result: IteratorResult<T> }[] = []
+  let failure: { readonly error: unknown } | undefined
+  let wake = () => {}
+  const ask = (iterator: AsyncIterator<T>) =>
+    iterator
+      .next()
+      .then(
+        (result) => void come.push({ iterator, result }),
+        (error) => {
+          failure ??= { error }
+        }
+      )
+      .then(() => wake())
+  for (const iterator of iterators) ask(iterator)
+  for (let open = iterators.length; open > 0; ) {
+    if (failure) throw failure.error
+    const first = come.shift()
+    if (first === undefined) {
+      await new Promise<void>((resolve) => {
+        wake = resolve
+      })
+    } else if (first.result.done) {
+      open--
+    } else {
+      yield first.result.value
+      ask(first.iterator)
+    }
   }
 }
