@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import Type, { type Static } from 'typebox'
-import Value from 'typebox/value'
 import type { Device } from './denoiser.js'
+import { firstMismatch } from './mismatch.js'
 import { ModelError } from './model-error.js'
+import { checkModelFiles } from './model-files.js'
 
 const ManifestFile = Type.Object({
   path: Type.String({ minLength: 1 }),
@@ -58,15 +57,20 @@ export type Variant = Manifest['variants'][number]
  */
 export async function loadManifest(folder: string): Promise<Manifest> {
   const path = join(folder, 'model.json')
-  const manifest = checkFields(path, await readJson(path))
-  checkMeaning(path, manifest)
-  for (const file of manifest.variants.flatMap(({ files }) => files)) await checkFile(folder, file)
+  const content = await readJson(path)
+  const mismatch = firstMismatch(ManifestSchema, content) ?? contradiction(content as Manifest)
+  if (mismatch) throw new ModelError(`${path}: ${mismatch}`)
+  const manifest = content as Manifest
+  await checkModelFiles(
+    folder,
+    manifest.variants.flatMap(({ files }) => files)
+  )
   return manifest
 }
 
 /** The first variant made for the device. */
-export function variantFor(manifest: Manifest, device: Device): Variant | undefined {
-  return manifest.variants.find(({ devices }) => devices.includes(device))
+export function chooseVariant({ variants }: Manifest, device: Device): Variant | undefined {
+  return variants.find(({ devices }) => devices.includes(device))
 }
 
 async function readJson(path: string): Promise<unknown> {
@@ -74,68 +78,44 @@ async function readJson(path: string): Promise<unknown> {
     return JSON.parse(await readFile(path, 'utf8'))
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    throw new ModelError(`${path}: ${code === 'ENOENT' ? 'no such file' : `expected JSON, ${message}`}`)
+    const got = code === 'ENOENT' ? 'no such file' : message.replaceAll('\n', ' ')
+    throw new ModelError(`${path}: expected JSON, got ${got}`)
   }
 }
 
-function checkFields(path: string, value: unknown): Manifest {
-  const error = Value.Errors(ManifestSchema, value)[0]
-  if (!error) return value as Manifest
-  const field = error.instancePath.slice(1).replaceAll('/', '.')
-  const params = error.params as { requiredProperties?: string[]; allowedValues?: unknown[] }
-  if (params.requiredProperties) {
-    const missing = params.requiredProperties.map((name) => (field ? `${field}.${name}` : name)).join(', ')
-    throw new ModelError(`${path}: ${missing}: missing`)
-  }
-  const expected = params.allowedValues?.join(' or ') ?? error.message.replace(/^must (be )?/, '')
-  const got = JSON.stringify(
-    field.split('.').reduce<unknown>((at, name) => (at as Record<string, unknown>)?.[name], value)
-  )
-  throw new ModelError(
-    `${path}: ${field || 'content'}: expected ${expected}, got ${field ? got : typeof value}`
-  )
+/** The first field that the others do not allow. */
+function contradiction(manifest: Manifest): string | undefined {
+  const { steps, vocabulary_size: size, mask_token: mask } = manifest
+  const rules: [holds: boolean, field: string, expected: string, got: number][] = [
+    [steps.max >= steps.min, 'steps.max', `at least ${steps.min}`, steps.max],
+    [
+      steps.default >= steps.min && steps.default <= steps.max,
+      'steps.default',
+      `${steps.min} to ${steps.max}`,
+      steps.default
+    ],
+    [
+      manifest.trained_vocabulary <= size,
+      'trained_vocabulary',
+      `at most ${size}`,
+      manifest.trained_vocabulary
+    ],
+    // Were the mask an id of the vocabulary, a text could hold it.
+    [mask >= size, 'mask_token', `an id past the vocabulary of ${size}`, mask],
+    [manifest.bos_token < size, 'bos_token', `an id below ${size}`, manifest.bos_token],
+    [manifest.eos_token < size, 'eos_token', `an id below ${size}`, manifest.eos_token]
+  ]
+  const broken = rules.find(([holds]) => !holds)
+  if (broken) return `${broken[1]}: expected ${broken[2]}, got ${broken[3]}`
+  return manifest.variants.map(fileContradiction).find((found) => found !== undefined)
 }
 
-function checkMeaning(
-  path: string,
-  { steps, mask_token, bos_token, eos_token, vocabulary_size, variants }: Manifest
-): void {
-  const expect = (holds: boolean, field: string, expected: string, got: unknown) => {
-    if (!holds) throw new ModelError(`${path}: ${field}: expected ${expected}, got ${got}`)
-  }
-  expect(
-    steps.min <= steps.default && steps.default <= steps.max,
-    'steps.default',
-    `${steps.min} to ${steps.max}`,
-    steps.default
-  )
-  expect(
-    mask_token >= vocabulary_size,
-    'mask_token',
-    `an id past the vocabulary of ${vocabulary_size}`,
-    mask_token
-  )
-  expect(bos_token < vocabulary_size, 'bos_token', `an id below ${vocabulary_size}`, bos_token)
-  expect(eos_token < vocabulary_size, 'eos_token', `an id below ${vocabulary_size}`, eos_token)
-  variants.forEach(({ graph, files }, i) => {
-    const names = files.map((file) => file.path)
-    expect(names.includes(graph), `variants.${i}.graph`, `one of its files (${names.join(', ')})`, graph)
-    const outside = names.find((name) => basename(name) !== name)
-    expect(outside === undefined, `variants.${i}.files`, 'names of files in the folder', outside)
-  })
-}
-
-async function checkFile(
-  folder: string,
-  { path: name, bytes, sha256 }: Variant['files'][number]
-): Promise<void> {
-  const path = join(folder, name)
-  const found = await stat(path).catch(() => undefined)
-  if (!found?.isFile()) throw new ModelError(`${path}: no such file (model.json lists it)`)
-  if (found.size !== bytes)
-    throw new ModelError(`${path}: expected ${bytes} bytes (model.json), got ${found.size}`)
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(path)) hash.update(chunk)
-  const got = hash.digest('hex')
-  if (got !== sha256) throw new ModelError(`${path}: expected sha256 ${sha256} (model.json), got ${got}`)
+function fileContradiction({ graph, files }: Variant, index: number): string | undefined {
+  const names = files.map(({ path }) => path)
+  const outside = names.findIndex((name) => /[/\\]|^\.\.?$/.test(name))
+  const field = `variants.${index}`
+  if (outside >= 0)
+    return `${field}.files.${outside}.path: expected a file in the folder, got "${names[outside]}"`
+  if (names.includes(graph)) return undefined
+  return `${field}.graph: expected one of its files (${names.join(', ')}), got "${graph}"`
 }

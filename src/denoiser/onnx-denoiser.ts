@@ -1,11 +1,12 @@
-/** The denoiser through ONNX Runtime. `run` blocks its thread: only the denoiser's own process uses this. */
-import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-import type { InferenceSession, Tensor } from 'onnxruntime-node'
+/** The denoiser through ONNX Runtime. `run` blocks its thread: in a server only the denoiser's own process uses this. */
+import { join } from 'node:path'
+import type { InferenceSession } from 'onnxruntime-node'
+import { missingCudaProvider } from './cuda-provider.js'
 import type { Denoiser, Device, Pass, Revealed } from './denoiser.js'
-import { loadManifest, type Manifest, variantFor } from './manifest.js'
+import { checkSignature } from './graph-signature.js'
+import { chooseVariant, loadManifest, type Manifest } from './manifest.js'
 import { DeviceError, ModelError } from './model-error.js'
+import { warmUpPass } from './warm-up-pass.js'
 
 export interface OnnxOptions {
   readonly device: Device
@@ -14,7 +15,6 @@ export interface OnnxOptions {
 }
 
 type Runtime = typeof import('onnxruntime-node')
-type Feeds = Readonly<Record<string, Tensor>>
 
 export class OnnxDenoiser implements Denoiser {
   readonly manifest: Manifest
@@ -30,23 +30,37 @@ export class OnnxDenoiser implements Denoiser {
   }
 
   /**
-   * Loads the model and runs one pass to warm up.
+   * Checks a model folder and opens it.
+   * @throws {ModelError | DeviceError} one line
+   */
+  static async load(folder: string, options: OnnxOptions): Promise<OnnxDenoiser> {
+    return OnnxDenoiser.open(folder, await loadManifest(folder), options)
+  }
+
+  /**
+   * Opens a model whose folder is known to be in order, and runs a pass to warm up.
    * @throws {ModelError} one line that names the file
    * @throws {DeviceError} one line that says why the device cannot be had
    */
-  static async load(folder: string, { device, threads }: OnnxOptions): Promise<OnnxDenoiser> {
-    const manifest = await loadManifest(folder)
-    const variant = variantFor(manifest, device)
-    if (!variant) throw new DeviceError(`${folder}: has no variant for ${device}`)
-    if (device === 'cuda') requireCudaProvider()
-    process.env.ORT_DISABLE_TELEMETRY = '1'
-    process.env.ORT_TELEMETRY_DISABLED = '1'
-    const runtime = await import('onnxruntime-node')
+  static async open(
+    folder: string,
+    manifest: Manifest,
+    { device, threads }: OnnxOptions
+  ): Promise<OnnxDenoiser> {
+    const variant = chooseVariant(manifest, device)
+    if (!variant) {
+      throw new ModelError(`${join(folder, 'model.json')}: variants: expected one for ${device}, got none`)
+    }
+    const missing = device === 'cuda' ? missingCudaProvider() : undefined
+    if (missing) throw new DeviceError(`cuda cannot be used: ${missing}`)
     const path = join(folder, variant.graph)
-    const session = await createSession(runtime, path, device, threads)
-    checkSignature(session, path, manifest)
+    const runtime = await importRuntime()
+    const session = await createSession(runtime, path, { device, threads })
+    checkSignature(session, path, manifest.kind)
     const denoiser = new OnnxDenoiser(manifest, device, runtime, session)
-    await denoiser.run(warmUpPass(manifest))
+    await denoiser.run(warmUpPass(manifest)).catch((error) => {
+      throw loadError(path, device, error)
+    })
     return denoiser
   }
 
@@ -67,7 +81,7 @@ export class OnnxDenoiser implements Denoiser {
     await this.#session.release()
   }
 
-  #feeds(pass: Pass): Feeds {
+  #feeds(pass: Pass): InferenceSession.FeedsType {
     const { Tensor } = this.#runtime
     const batch = pass.lengths.length
     const rows = [pass.rows.length]
@@ -88,110 +102,43 @@ export class OnnxDenoiser implements Denoiser {
   }
 }
 
+/** ONNX Runtime 1.29 sends telemetry home unless told otherwise before its first session; it has had two names for that. */
+async function importRuntime(): Promise<Runtime> {
+  process.env.ORT_DISABLE_TELEMETRY = '1'
+  process.env.ORT_TELEMETRY_DISABLED = '1'
+  return import('onnxruntime-node')
+}
+
+/** From a path, not a buffer: ONNX Runtime then maps the weights' file instead of copying it. */
 async function createSession(
-  runtime: Runtime,
+  { InferenceSession }: Runtime,
   path: string,
-  device: Device,
-  threads: number
+  { device, threads }: OnnxOptions
 ): Promise<InferenceSession> {
-  const common = { graphOptimizationLevel: 'all', enableMemPattern: false, logSeverityLevel: 3 } as const
-  try {
-    if (device === 'cpu') {
-      return await runtime.InferenceSession.create(path, {
-        ...common,
-        executionProviders: ['cpu'],
-        intraOpNumThreads: threads,
-        // Threads that wait do not spin between passes; int8 sums do not saturate.
-        extra: { session: { force_spinning_stop: '1', x64quantprecision: '1' } }
-      })
-    }
-    return await runtime.InferenceSession.create(path, {
-      ...common,
+  const options: Record<Device, InferenceSession.SessionOptions> = {
+    cpu: {
+      executionProviders: ['cpu'],
+      intraOpNumThreads: threads,
+      // Threads that wait for the next pass do not spin; int8 sums do not saturate.
+      extra: { session: { force_spinning_stop: '1', x64quantprecision: '1' } }
+    },
+    // A node that fell back to the CPU would cost a copy there and back in every pass: better to refuse.
+    cuda: {
       executionProviders: [{ name: 'cuda', deviceId: 0 }],
       extra: { session: { disable_cpu_ep_fallback: '1' } }
-    })
-  } catch (error) {
-    const reason = (error as Error).message.replaceAll('\n', ' ')
-    if (device === 'cuda') throw new DeviceError(`cuda cannot be used: ${reason}`)
-    throw new ModelError(`${path}: ${reason}`)
-  }
-}
-
-const inputTypes: Readonly<Record<string, string>> = {
-  tokens: 'int32',
-  lengths: 'int32',
-  rows: 'int32',
-  coins: 'float64',
-  temperature: 'float32',
-  top_p: 'float32',
-  top_k: 'int32',
-  filtered: 'bool',
-  alternatives: 'bool'
-}
-
-const outputTypes: Readonly<Record<string, string>> = {
-  revealed: 'int32',
-  probability: 'float32',
-  alternative_tokens: 'int32',
-  alternative_probabilities: 'float32'
-}
-
-function checkSignature(session: InferenceSession, path: string, { kind }: Manifest): void {
-  const inputs = kind === 'mixture' ? { ...inputTypes, lambda: 'float32' } : inputTypes
-  check('input', inputs, session.inputMetadata)
-  check('output', outputTypes, session.outputMetadata)
-
-  function check(
-    what: string,
-    expected: Readonly<Record<string, string>>,
-    metadata: InferenceSession['inputMetadata']
-  ): void {
-    const got = Object.fromEntries(
-      metadata.map((value) => [value.name, value.isTensor ? value.type : 'no tensor'])
-    )
-    for (const name of new Set([...Object.keys(expected), ...Object.keys(got)])) {
-      if (expected[name] === got[name]) continue
-      throw new ModelError(
-        `${path}: ${what} ${name}: expected ${expected[name] ?? 'no such one'}, got ${got[name] ?? 'none'}`
-      )
     }
   }
-}
-
-/** On a GPU the provider is a library of its own, which an installation may not have. */
-function requireCudaProvider(): void {
-  const reason = missingCudaProvider()
-  if (reason) throw new DeviceError(`cuda cannot be used: ${reason}`)
-}
-
-/** Why there is no CUDA provider, in one line; undefined when there is one. */
-export function missingCudaProvider(): string | undefined {
-  const root = dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'))
-  const library = join(
-    root,
-    'bin',
-    'napi-v6',
-    process.platform,
-    process.arch,
-    'libonnxruntime_providers_cuda.so'
-  )
-  if (existsSync(library)) return undefined
-  return 'the CUDA provider of ONNX Runtime is not installed (ONNXRUNTIME_NODE_INSTALL=true npm rebuild onnxruntime-node; it needs CUDA 13)'
-}
-
-function warmUpPass({ bos_token, mask_token, context_length }: Manifest): Pass {
-  const tokens = new Int32Array(context_length).fill(mask_token)
-  tokens[0] = bos_token
-  return {
-    length: context_length,
-    tokens,
-    lengths: Int32Array.of(context_length),
-    lambda: Float32Array.of(0.5),
-    rows: Int32Array.of(1),
-    coins: Float64Array.of(0.5),
-    temperature: Float32Array.of(1),
-    topP: Float32Array.of(1),
-    topK: Int32Array.of(0),
-    alternatives: false
+  // Lengths vary from pass to pass, so a memory pattern would not fit the next one.
+  const common = { graphOptimizationLevel: 'all', enableMemPattern: false, logSeverityLevel: 3 } as const
+  try {
+    return await InferenceSession.create(path, { ...common, ...options[device] })
+  } catch (error) {
+    throw loadError(path, device, error)
   }
+}
+
+function loadError(path: string, device: Device, error: unknown): Error {
+  const reason = (error as Error).message.trim().replace(/\s+/g, ' ')
+  if (device === 'cuda') return new DeviceError(`cuda cannot be used: ${reason}`)
+  return new ModelError(`${path}: ONNX Runtime cannot use it: ${reason}`)
 }

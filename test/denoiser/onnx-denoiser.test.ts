@@ -1,9 +1,10 @@
-import { cp, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import t from 'tap'
+import { missingCudaProvider } from '../../src/denoiser/cuda-provider.js'
+import { loadManifest } from '../../src/denoiser/manifest.js'
 import { OnnxDenoiser } from '../../src/denoiser/onnx-denoiser.js'
 import { alone, golden, toPass, toys } from './toy.js'
 
+const noProvider = missingCudaProvider() ? {} : { skip: 'the provider is there' }
 const options = { device: 'cpu', threads: 1 } as const
 const denoisers = {
   'toy-mixture': await OnnxDenoiser.load(toys.mixture, options),
@@ -74,20 +75,33 @@ t.test('lambda matters to the mixture', async (t) => {
 })
 
 t.test('a graph with other inputs is refused by name', async (t) => {
-  const folder = t.testdir()
-  await cp(toys.product, folder, { recursive: true })
-  const path = join(folder, 'model.json')
-  const manifest = JSON.parse(await readFile(path, 'utf8'))
-  await writeFile(path, JSON.stringify({ ...manifest, kind: 'mixture' }))
-  await t.rejects(OnnxDenoiser.load(folder, options), {
+  const kinds = [
+    [toys.product, 'mixture', /denoiser\.onnx: input "lambda": expected float32 of 1 dimension, got none$/],
+    [toys.mixture, 'product', /denoiser\.onnx: input "lambda": expected no such, got float32 of 1 dimension$/]
+  ] as const
+  for (const [folder, kind, message] of kinds) {
+    const manifest = { ...(await loadManifest(folder)), kind }
+    await t.rejects(OnnxDenoiser.open(folder, manifest, options), { name: 'ModelError', message })
+  }
+})
+
+t.test('a file that is no graph, and a device without a variant, are refused in one line', async (t) => {
+  const manifest = await loadManifest(toys.mixture)
+  const folder = t.testdir({ 'denoiser.onnx': 'no graph' })
+  await t.rejects(OnnxDenoiser.open(folder, manifest, options), {
     name: 'ModelError',
-    message: /denoiser\.onnx: input lambda: expected float32, got none$/
+    message: /denoiser\.onnx: ONNX Runtime cannot use it: [^\n]+$/
+  })
+  const variants = [{ ...manifest.variants[0]!, devices: ['cuda' as const] }]
+  await t.rejects(OnnxDenoiser.open(toys.mixture, { ...manifest, variants }, options), {
+    name: 'ModelError',
+    message: /model\.json: variants: expected one for cpu, got none$/
   })
 })
 
-t.test('cuda without its provider is refused in one line', async (t) => {
+t.test('cuda without its provider is refused in one line', noProvider, async (t) => {
   await t.rejects(OnnxDenoiser.load(toys.product, { device: 'cuda', threads: 1 }), {
     name: 'DeviceError',
-    message: /^cuda cannot be used: .*$/
+    message: /^cuda cannot be used: the CUDA provider is not installed [^\n]+$/
   })
 })

@@ -1,103 +1,147 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { missingCudaProvider } from '../../src/denoiser/cuda-provider.js'
 import { DenoiserLost, type Revealed } from '../../src/denoiser/denoiser.js'
 import { type DenoiserOptions, RemoteDenoiser } from '../../src/denoiser/remote-denoiser.js'
-import { golden, toPass, toys } from './toy.js'
+import { copyToy, golden, toPass, toys } from './toy.js'
 
-const pass = toPass(golden['toy-mixture'].passes[0]!, true)
+const given = golden['toy-mixture'].passes[0]!
+const pass = toPass(given, true)
+const noGpu = missingCudaProvider() ? {} : { skip: 'there may be a GPU' }
 
-async function start(t: Test, changes: Partial<DenoiserOptions> = {}) {
+async function start(t: Test, changes: Partial<DenoiserOptions> = {}, folder: string = toys.mixture) {
   const log: string[] = []
-  const options = {
+  const denoiser = await RemoteDenoiser.start(folder, {
     device: 'cpu',
     threads: 1,
-    passTimeoutMs: 10_000,
-    log: (_: string, line: string) => log.push(line)
-  } as const
-  const denoiser = await RemoteDenoiser.start(toys.mixture, { ...options, ...changes })
+    passTimeoutMs: 60_000,
+    log: (level, line) => log.push(`${level} ${line}`),
+    ...changes
+  })
   t.teardown(() => denoiser.close())
   return { denoiser, log }
 }
 
 /** Process ids of this process's children that run a denoiser. */
 async function children(): Promise<number[]> {
-  const ids = (await readFile(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8'))
-    .split(' ')
-    .filter(Boolean)
+  const ids = (await readFile(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8')).split(' ')
   const commands = await Promise.all(ids.map((id) => readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '')))
   return ids.filter((_, i) => commands[i]!.includes('denoiser-process')).map(Number)
 }
 
-const same = (t: Test, a: Revealed, b: Revealed) => {
-  for (const key of ['tokens', 'probabilities', 'alternativeTokens'] as const) t.same(a[key], b[key])
-}
+const turn = () => new Promise(setImmediate)
+const values = ({ passMs, ...rest }: Revealed) => rest
 
-t.test('passes run in order, and give what they should', async (t) => {
-  const { denoiser } = await start(t)
-  t.ok(denoiser.ready)
-  t.equal(denoiser.device, 'cpu')
-  const all = await Promise.all([denoiser.run(pass), denoiser.run(pass), denoiser.run(pass)])
-  t.same(Array.from(all[0]!.tokens), golden['toy-mixture'].passes[0]!.expected.revealed)
-  same(t, all[1]!, all[0]!)
-  same(t, all[2]!, all[0]!)
+t.test('passes run in order, beside those of another model', async (t) => {
+  const [{ denoiser }, other] = await Promise.all([start(t), start(t, {}, toys.product)])
+  const results: string[] = []
+  const [first, second, third] = await Promise.all([
+    denoiser.run(pass).finally(() => results.push('first')),
+    denoiser.run({ ...pass, alternatives: false }).finally(() => results.push('second')),
+    other.denoiser.run(toPass(golden['toy-product'].passes[0]!, false))
+  ])
+  t.same(results, ['first', 'second'])
+  t.same(Array.from(first.tokens), given.expected.revealed)
+  t.same(values(second), {
+    ...values(first),
+    alternativeTokens: new Int32Array(),
+    alternativeProbabilities: new Float32Array()
+  })
+  t.same(Array.from(third.tokens), golden['toy-product'].passes[0]!.expected.revealed)
+  t.match(denoiser, { ready: true, device: 'cpu', fallback: null, restarts: 0 })
+
+  t.test('a pass that the graph refuses fails alone', async (t) => {
+    await t.rejects(denoiser.run({ ...pass, rows: pass.rows.map(() => 1e6) }), { name: 'Error' })
+    t.same(values(await denoiser.run(pass)), values(first))
+    t.equal(denoiser.restarts, 0)
+  })
 })
 
 t.test('a killed process costs its pass, and the same pass gives the same from its successor', async (t) => {
-  const { denoiser } = await start(t)
+  const { denoiser, log } = await start(t)
   const before = await denoiser.run(pass)
   const [child] = await children()
-  process.kill(child!, 'SIGSTOP') // so that the pass is surely under way
+  process.kill(child!, 'SIGSTOP') // so that the pass does not end before the blow
   const lost = denoiser.run(pass)
   const waiting = denoiser.run(pass)
-  process.nextTick(() => process.kill(child!, 'SIGKILL'))
+  await turn()
+  process.kill(child!, 'SIGKILL')
   await t.rejects(lost, DenoiserLost)
-  same(t, await waiting, before)
+  t.notOk(denoiser.ready)
+  t.same(values(await waiting), values(before))
+  t.ok(denoiser.ready)
   t.equal(denoiser.restarts, 1)
-  t.not((await children())[0], child)
+  t.match(log, ["warn toy-mixture: the denoiser's process ended and is replaced: SIGKILL"])
+
+  t.test('a pass that meets a process just killed is lost once, and no more', async (t) => {
+    process.kill((await children())[0]!, 'SIGKILL')
+    await t.rejects(denoiser.run(pass), DenoiserLost)
+    t.same(values(await denoiser.run(pass)), values(before))
+    t.equal(denoiser.restarts, 2)
+  })
 })
 
 t.test('a hung process is killed and replaced', async (t) => {
-  const { denoiser, log } = await start(t, { passTimeoutMs: 300 })
+  const { denoiser, log } = await start(t, { passTimeoutMs: 1500 })
   const before = await denoiser.run(pass)
   process.kill((await children())[0]!, 'SIGSTOP')
+  await t.rejects(denoiser.run(pass), { name: 'DenoiserLost', message: /no answer within 1500 ms/ })
+  t.same(values(await denoiser.run(pass)), values(before))
+  t.match(log.join('\n'), /no answer within 1500 ms/)
+})
+
+t.test('a process that cannot be replaced fails what waits, in one line, until it can', async (t) => {
+  const folder = await copyToy(t)
+  const { denoiser } = await start(t, {}, folder)
+  const graph = join(folder, 'denoiser.onnx')
+  await rename(graph, `${graph}.away`)
+  process.kill((await children())[0]!, 'SIGKILL')
   await t.rejects(denoiser.run(pass), DenoiserLost)
-  same(t, await denoiser.run(pass), before)
-  t.match(log.join('\n'), /longer than 300 ms/)
+  await t.rejects(denoiser.run(pass), {
+    message: /^its process could not be replaced: .*denoiser\.onnx: [^\n]+$/
+  })
+  t.notOk(denoiser.ready)
+  await rename(`${graph}.away`, graph)
+  t.same(Array.from((await denoiser.run(pass)).tokens), given.expected.revealed)
+  t.ok(denoiser.ready)
 })
 
-t.test('a pass that the graph refuses fails alone', async (t) => {
-  const { denoiser } = await start(t)
-  await t.rejects(denoiser.run({ ...pass, rows: pass.rows.map(() => 1e6) }), { name: 'Error' })
-  t.equal((await denoiser.run(pass)).tokens.length, pass.rows.length)
-  t.equal(denoiser.restarts, 0)
-})
-
-t.test('closing ends the process and what waits', async (t) => {
+t.test('closing ends the process, what it runs and what waits', async (t) => {
   const { denoiser } = await start(t)
   process.kill((await children())[0]!, 'SIGSTOP')
-  const [running, waiting] = [denoiser.run(pass), denoiser.run(pass)]
-  const ends = Promise.all([t.rejects(running), t.rejects(waiting)])
+  const passes = [denoiser.run(pass), denoiser.run(pass)]
+  const ends = Promise.all(passes.map((pass) => t.rejects(pass, { message: 'the denoiser is closed' })))
+  await turn()
   await denoiser.close()
+  t.same(await children(), [])
   await ends
+  await t.rejects(denoiser.run(pass), { message: 'the denoiser is closed' })
+  await denoiser.close()
+})
+
+t.test('closing while a successor starts ends it too', async (t) => {
+  const { denoiser } = await start(t)
+  const [child] = await children()
+  process.kill(child!, 'SIGKILL')
+  while ((await children()).every((id) => id === child)) await turn()
+  await denoiser.close()
   t.same(await children(), [])
 })
 
-t.test('auto falls back to the CPU and says why; cuda is refused in one line', async (t) => {
-  const { denoiser } = await start(t, { device: 'auto' })
+t.test('auto falls back to the CPU and says why; cuda is refused in one line', noGpu, async (t) => {
+  const { denoiser, log } = await start(t, { device: 'auto' })
   t.equal(denoiser.device, 'cpu')
-  t.match(denoiser.fallback, /CUDA provider/)
+  t.match(denoiser.fallback, /^the CUDA provider is not installed/)
+  t.match(log, ['info toy-mixture runs on the CPU: the CUDA provider is not installed'])
   await t.rejects(start(t, { device: 'cuda' }), {
     name: 'DeviceError',
-    message: /^cuda cannot be used: [^\n]+$/
+    message: /^cuda cannot be used: [^\n]+ONNXRUNTIME_NODE_INSTALL=true npm rebuild onnxruntime-node$/
   })
 })
 
 t.test('a folder that cannot be served is refused before a process starts', async (t) => {
-  await t.rejects(
-    RemoteDenoiser.start('test/fixtures', { device: 'cpu', threads: 1, passTimeoutMs: 1000, log: () => {} }),
-    {
-      name: 'ModelError'
-    }
-  )
+  const started = start(t, {}, 'test/fixtures')
+  await t.rejects(started, { name: 'ModelError', message: /model\.json/ })
   t.same(await children(), [])
 })

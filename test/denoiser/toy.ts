@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import { cp } from 'node:fs/promises'
+import type { Test } from 'tap'
 import type { Pass } from '../../src/denoiser/denoiser.js'
 
 /** The toy models of test/fixtures, and the numbers that Python's reference gives for them. */
@@ -6,6 +8,13 @@ export const toys = {
   mixture: 'test/fixtures/models/toy-mixture',
   product: 'test/fixtures/models/toy-product'
 } as const
+
+/** A copy of the mixture that a test may break. */
+export async function copyToy(t: Test): Promise<string> {
+  const folder = t.testdir()
+  await cp(toys.mixture, folder, { recursive: true })
+  return folder
+}
 
 export interface GoldenPass {
   readonly length: number

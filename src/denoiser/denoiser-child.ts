@@ -1,0 +1,154 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { join } from 'node:path'
+import { CUDA_ADVICE } from './cuda-provider.js'
+import { DenoiserLost, type Device, type Pass, type Revealed } from './denoiser.js'
+import { ErrorOutput } from './error-output.js'
+import type { Manifest } from './manifest.js'
+import { type Answer, type AnswerTo, isAnswer, type Question } from './messages.js'
+import { DeviceError, ModelError } from './model-error.js'
+
+export interface ChildOptions {
+  readonly folder: string
+  readonly manifest: Manifest
+  readonly device: Device
+  readonly threads: number
+  /** A pass that takes longer is hung. */
+  readonly passTimeoutMs: number
+  /** Called with every line of the process's error output. */
+  readonly onLine: (line: string) => void
+  /** Ends the process, whatever it does. */
+  readonly signal: AbortSignal
+  /** The program to run. */
+  readonly program?: URL
+}
+
+interface InFlight {
+  readonly id: number
+  readonly question: Question
+  readonly resolve: (answer: Answer) => void
+  readonly reject: (error: DenoiserLost) => void
+}
+
+/** Weights may come from a slow disk; what takes longer than this does not come at all. */
+const LOAD_TIMEOUT_MS = 180_000
+
+const PROGRAM = new URL('./denoiser-process.js', import.meta.url)
+
+/** One life of a denoiser's process. It is asked one thing at a time, and killed when it answers wrongly or not in time. */
+export class DenoiserChild {
+  /** Resolves with how it ended when the process is gone. */
+  readonly ended: Promise<string>
+  readonly #options: ChildOptions
+  readonly #process: ChildProcess
+  readonly #errors: ErrorOutput
+  #alive = true
+  #inFlight: InFlight | undefined
+  #lastId = 0
+  /** Why it was killed. */
+  #fault: string | undefined
+
+  private constructor(options: ChildOptions) {
+    this.#options = options
+    const { manifest, onLine, signal, program = PROGRAM } = options
+    // The argument tells the processes of several models apart in a list of processes; nothing reads it.
+    this.#process = fork(program, [manifest.name], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      signal,
+      killSignal: 'SIGKILL'
+    })
+    this.#errors = new ErrorOutput(this.#process.stderr!, onLine)
+    this.#process.on('message', (message) => this.#onMessage(message))
+    this.ended = new Promise((resolve) => {
+      // `close` follows `exit` when the error output, which may hold the reason, has been read to its end.
+      this.#process.once('close', (code, signalName) => resolve(this.#end(signalName ?? `code ${code}`)))
+      this.#process.on('error', (error) => {
+        if (this.#process.pid === undefined) resolve(this.#end(error.message))
+      })
+    })
+  }
+
+  /**
+   * Starts a process and resolves when it has opened the model.
+   * @throws {ModelError | DeviceError} one line
+   */
+  static async start(options: ChildOptions): Promise<DenoiserChild> {
+    const { folder, manifest, device, threads } = options
+    const child = new DenoiserChild(options)
+    try {
+      await child.#ask({ type: 'load', folder, manifest, device, threads }, LOAD_TIMEOUT_MS)
+      return child
+    } catch (error) {
+      await child.kill()
+      throw child.#startError(error as Error)
+    }
+  }
+
+  /** False from when the process has ended, or is being killed. */
+  get alive(): boolean {
+    return this.#alive
+  }
+
+  /**
+   * @throws {DenoiserLost} when the process ends before it has answered
+   * @throws {Error} when ONNX Runtime refuses this pass, and can run another
+   */
+  async run(pass: Pass): Promise<Revealed> {
+    const { revealed } = await this.#ask({ type: 'pass', pass }, this.#options.passTimeoutMs)
+    return revealed
+  }
+
+  kill(fault?: string): Promise<string> {
+    this.#alive = false
+    this.#fault ??= fault
+    this.#process.kill('SIGKILL')
+    return this.ended
+  }
+
+  async #ask<Q extends Question>(question: Q, timeoutMs: number): Promise<AnswerTo<Q>> {
+    const id = ++this.#lastId
+    const watchdog = setTimeout(() => this.kill(`no answer within ${timeoutMs} ms`), timeoutMs)
+    try {
+      const answer = await new Promise<Answer>((resolve, reject) => {
+        this.#inFlight = { id, question, resolve, reject }
+        // Whom a message cannot reach has ended, or will: the question is settled with the process, not before.
+        this.#process.send({ ...question, id }, (error) => error && this.kill(error.message))
+      })
+      if (answer.type === 'failed') throw Object.assign(new Error(answer.message), { name: answer.name })
+      return answer as AnswerTo<Q>
+    } finally {
+      clearTimeout(watchdog)
+      this.#inFlight = undefined
+    }
+  }
+
+  #onMessage(message: unknown): void {
+    const { device, manifest } = this.#options
+    if (!this.#inFlight || !isAnswer(message, this.#inFlight, manifest)) {
+      this.kill('it sent something that is no answer')
+    } else if (message.type === 'failed' && this.#inFlight.question.type === 'pass' && device === 'cuda') {
+      // After an error on a GPU its context, and with it every later pass, may be broken.
+      this.kill(message.message)
+    } else {
+      this.#inFlight.resolve(message)
+    }
+  }
+
+  #end(how: string): string {
+    this.#alive = false
+    const reasons = [this.#fault ?? how, this.#errors.reason].filter(Boolean)
+    const ending = reasons.join(': ')
+    this.#inFlight?.reject(new DenoiserLost(`the denoiser's process ended: ${ending}`))
+    return ending
+  }
+
+  #startError({ name, message }: Error): ModelError | DeviceError {
+    const { device, folder } = this.#options
+    if (name === 'ModelError') return new ModelError(message)
+    if (device === 'cpu') return new ModelError(`${join(folder, 'model.json')}: cannot be loaded: ${message}`)
+    const reason = name === 'DeviceError' ? message : `cuda cannot be used: ${message}`
+    const printed = this.#errors.reason
+    const detail = !printed || reason.includes(printed) ? '' : `: ${printed}`
+    return new DeviceError(`${reason}${detail}; ${CUDA_ADVICE}`)
+  }
+}

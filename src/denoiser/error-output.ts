@@ -1,0 +1,25 @@
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { stripVTControlCharacters } from 'node:util'
+
+const KEPT_LINES = 20
+
+/** What a process writes to its error output, line by line. ONNX Runtime says only there why a GPU cannot be used. */
+export class ErrorOutput {
+  #lines: string[] = []
+
+  constructor(stream: Readable, onLine: (line: string) => void) {
+    createInterface(stream).on('line', (text) => {
+      const line = stripVTControlCharacters(text).trim()
+      if (line === '') return
+      this.#lines = [...this.#lines, line].slice(-KEPT_LINES)
+      onLine(line)
+    })
+  }
+
+  /** The last line that looks like an error, without the stamps before it; else the last line. */
+  get reason(): string | undefined {
+    const line = this.#lines.findLast((text) => /error|fail|\[E:/i.test(text)) ?? this.#lines.at(-1)
+    return line?.replace(/^.*?\[[A-Z]:onnxruntime[^\]]*\] */, '')
+  }
+}

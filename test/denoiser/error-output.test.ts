@@ -1,0 +1,30 @@
+import { once } from 'node:events'
+import { PassThrough } from 'node:stream'
+import t from 'tap'
+import { ErrorOutput } from '../../src/denoiser/error-output.js'
+
+async function outputOf(text: string) {
+  const stream = new PassThrough()
+  const lines: string[] = []
+  const output = new ErrorOutput(stream, (line) => lines.push(line))
+  stream.end(text)
+  await once(stream, 'close')
+  return { output, lines }
+}
+
+t.test('the reason is what ONNX Runtime says, without stamps and colours', async (t) => {
+  const { output, lines } = await outputOf(
+    '\u001b[1;31m2026-01-01 00:00:00.1 [E:onnxruntime:Default, provider_bridge_ort.cc:2251 TryGetProviderInfo_CUDA] ' +
+      'Failed to load library libx.so with error: libcublas.so.13: cannot open\u001b[m\n\n'
+  )
+  t.equal(output.reason, 'Failed to load library libx.so with error: libcublas.so.13: cannot open')
+  t.equal(lines.length, 1)
+})
+
+t.test('an error says more than the lines after it; without one the last line is the reason', async (t) => {
+  const crash = await outputOf('one\nTypeError: x is not a function\n    at y (z.js:1:1)\n\nNode.js v20\n')
+  t.equal(crash.output.reason, 'TypeError: x is not a function')
+  t.same(crash.lines, ['one', 'TypeError: x is not a function', 'at y (z.js:1:1)', 'Node.js v20'])
+  t.equal((await outputOf('one\ntwo\n')).output.reason, 'two')
+  t.equal((await outputOf('')).output.reason, undefined)
+})
