@@ -174,6 +174,7 @@ t.test('a snapshot tells everything revealed so far', async (t) => {
   const { complete } = build(t)
   const generation = complete({ max_tokens: 20, steps: 10, seed: 1 })
   const revealed: number[] = []
+  t.match(generation.snapshot(), [{ step: 0, t: 1, reveals: [], masked: 20 }])
   for await (const event of generation) {
     if (event.type !== 'step-end') continue
     revealed.push(...event.reveals.map(({ position }) => position))

@@ -44,11 +44,13 @@ export class Text {
   readonly #options: TextOptions
   readonly #committed: CommittedText | undefined
   readonly #reveals: Reveal[] = []
+  /** How far its events have told it; nothing once it has ended. */
   #state: { step: number; t: number; masked: number } | undefined
 
   constructor(options: TextOptions) {
-    const { kind, layout, manifest, tokenizer, stop } = options
+    const { kind, layout, manifest, tokenizer, stop, sequence } = options
     this.#options = options
+    this.#state = { step: 0, t: 1, masked: sequence.rows }
     if (kind === 'completion') {
       this.#committed = new CommittedText(layout.holes[0]!.length, tokenizer, stop, manifest.eos_token)
     }
@@ -67,7 +69,7 @@ export class Text {
     yield this.#end()
   }
 
-  /** What has been revealed so far; nothing before the first step and after the end. */
+  /** What has been revealed so far; nothing after the end. */
   snapshot(): Snapshot | undefined {
     if (!this.#state) return undefined
     const { step, t, masked } = this.#state
@@ -126,13 +128,17 @@ export class Text {
       position: position - 1,
       token,
       text: tokenizer.decodeToken(token),
-      probability,
+      probability: roundFloat(probability),
       step
     }
     if (sequence.options.alternatives === 0) return reveal
     return {
       ...reveal,
-      alternatives: alternatives.map((other) => ({ ...other, text: tokenizer.decodeToken(other.token) }))
+      alternatives: alternatives.map((other) => ({
+        token: other.token,
+        text: tokenizer.decodeToken(other.token),
+        probability: roundFloat(other.probability)
+      }))
     }
   }
 
@@ -187,3 +193,6 @@ export class Text {
 }
 
 const round = (ms: number): number => Math.round(ms * 1000) / 1000
+
+/** The digits that a float32 has: the rest would only lengthen what is sent. */
+const roundFloat = (x: number): number => Number(x.toPrecision(7))
