@@ -57,7 +57,7 @@ export class DenoiserChild {
       signal,
       killSignal: 'SIGKILL'
     })
-    this.#errors = new ErrorOutput(this.#process.stderr!, onLine)
+    this.#errors = new ErrorOutput(this.#process.stderr ?? null, onLine)
     this.#process.on('message', (message) => this.#onMessage(message))
     this.ended = new Promise((resolve) => {
       // `close` follows `exit` when the error output, which may hold the reason, has been read to its end.

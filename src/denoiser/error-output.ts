@@ -8,7 +8,9 @@ const KEPT_LINES = 20
 export class ErrorOutput {
   #lines: string[] = []
 
-  constructor(stream: Readable, onLine: (line: string) => void) {
+  /** @param stream null when the process could not even be made */
+  constructor(stream: Readable | null, onLine: (line: string) => void) {
+    if (!stream) return
     createInterface(stream).on('line', (text) => {
       const line = stripVTControlCharacters(text).trim()
       if (line === '') return

@@ -1,8 +1,8 @@
 import { missingCudaProvider } from './cuda-provider.js'
 import type { Device } from './denoiser.js'
 import { type ChildOptions, DenoiserChild } from './denoiser-child.js'
-import { chooseVariant } from './manifest.js'
 import { DeviceError } from './model-error.js'
+import { chooseVariant } from './variant.js'
 
 export interface FirstChild {
   readonly child: DenoiserChild

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import Type, { type Static } from 'typebox'
-import type { Device } from './denoiser.js'
 import { firstMismatch } from './mismatch.js'
 import { ModelError } from './model-error.js'
 import { checkModelFiles } from './model-files.js'
+import type { Variant } from './variant.js'
 
 const ManifestFile = Type.Object({
   path: Type.String({ minLength: 1 }),
@@ -49,7 +49,6 @@ export const ManifestSchema = Type.Object({
   evaluation: Type.Array(Type.Record(Type.String(), Type.Unknown()))
 })
 export type Manifest = Static<typeof ManifestSchema>
-export type Variant = Manifest['variants'][number]
 
 /**
  * Reads the manifest of a model folder and checks it against itself and against the files beside it.
@@ -66,11 +65,6 @@ export async function loadManifest(folder: string): Promise<Manifest> {
     manifest.variants.flatMap(({ files }) => files)
   )
   return manifest
-}
-
-/** The first variant made for the device. */
-export function chooseVariant({ variants }: Manifest, device: Device): Variant | undefined {
-  return variants.find(({ devices }) => devices.includes(device))
 }
 
 async function readJson(path: string): Promise<unknown> {

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Manifest } from './manifest.js'
 import { ModelError } from './model-error.js'
+import type { Variant } from './variant.js'
 
-type ModelFile = Manifest['variants'][number]['files'][number]
+type ModelFile = Variant['files'][number]
 
 const grouped = new Intl.NumberFormat('en-US')
 

@@ -4,8 +4,9 @@ import type { InferenceSession } from 'onnxruntime-node'
 import { missingCudaProvider } from './cuda-provider.js'
 import type { Denoiser, Device, Pass, Revealed } from './denoiser.js'
 import { checkSignature } from './graph-signature.js'
-import { chooseVariant, loadManifest, type Manifest } from './manifest.js'
+import type { Manifest } from './manifest.js'
 import { DeviceError, ModelError } from './model-error.js'
+import { chooseVariant } from './variant.js'
 import { warmUpPass } from './warm-up-pass.js'
 
 export interface OnnxOptions {
@@ -34,6 +35,8 @@ export class OnnxDenoiser implements Denoiser {
    * @throws {ModelError | DeviceError} one line
    */
   static async load(folder: string, options: OnnxOptions): Promise<OnnxDenoiser> {
+    // Imported here, because a process that is handed a manifest starts faster without what it takes to check one.
+    const { loadManifest } = await import('./manifest.js')
     return OnnxDenoiser.open(folder, await loadManifest(folder), options)
   }
 

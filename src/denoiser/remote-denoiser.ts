@@ -16,7 +16,7 @@ export interface DenoiserOptions {
 /** Waits before each try to replace a process; the last one from then on. They grow until a pass succeeds. */
 const BACK_OFF_MS = [0, 100, 400, 1600]
 /** Failed tries in a row after which the passes that wait are failed. */
-const TRIES = 4
+const TRIES = 3
 /** Time until a process is looked for again when no pass asks for one. */
 const RETRY_MS = 10_000
 

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { chooseVariant, loadManifest, type Manifest } from '../../src/denoiser/manifest.js'
+import { loadManifest, type Manifest } from '../../src/denoiser/manifest.js'
 import { copyToy, toys } from './toy.js'
 
 /** A copy of a toy whose manifest was edited as JSON is: without regard to types. */
@@ -92,16 +92,4 @@ t.test('a folder without a manifest, and one whose manifest is no JSON, are name
     name: 'ModelError',
     message: /model\.json: expected JSON, got [^\n]+$/
   })
-})
-
-t.test('a device gets the first variant made for it', async (t) => {
-  const manifest = await loadManifest(toys.mixture)
-  const [variant] = manifest.variants
-  const both = [
-    { ...variant!, precision: 'float16', devices: ['cuda' as const] },
-    { ...variant!, devices: ['cpu' as const] }
-  ]
-  t.equal(chooseVariant({ ...manifest, variants: both }, 'cuda')?.precision, 'float16')
-  t.equal(chooseVariant({ ...manifest, variants: both }, 'cpu')?.precision, 'float32')
-  t.equal(chooseVariant({ ...manifest, variants: both.slice(1) }, 'cuda'), undefined)
 })
