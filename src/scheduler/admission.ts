@@ -1,0 +1,88 @@
+import { lengthBucket } from './length-bucket.js'
+import type { Sequence } from './sequence.js'
+
+/**
+ * Who waits and who runs, both in the order in which they are served. First come, first served: nobody overtakes the
+ * sequence at the head of the queue, however long it is.
+ *
+ *   add -> queued (waits for room) -> running (shares passes) -> remove
+ */
+export class Admission {
+  readonly #queued = new Set<Sequence>()
+  readonly #running = new Set<Sequence>()
+  readonly #context: number
+  readonly #maxTokens: number
+
+  /**
+   * @param context longest window of the model
+   * @param maxTokens padded tokens that may run at once; one sequence always may
+   */
+  constructor(context: number, maxTokens: number) {
+    this.#context = context
+    this.#maxTokens = maxTokens
+  }
+
+  get queued(): number {
+    return this.#queued.size
+  }
+
+  /** The one that has waited longest for a pass comes first. */
+  get running(): readonly Sequence[] {
+    return [...this.#running]
+  }
+
+  get all(): readonly Sequence[] {
+    return [...this.#running, ...this.#queued]
+  }
+
+  /** Padded tokens of the running sequences. */
+  get tokens(): number {
+    let tokens = 0
+    for (const { length } of this.#running) tokens += this.padded(length)
+    return tokens
+  }
+
+  padded(length: number): number {
+    return lengthBucket(length, this.#context)
+  }
+
+  add(sequences: readonly Sequence[]): void {
+    for (const sequence of sequences) this.#queued.add(sequence)
+    this.admit()
+  }
+
+  /** Lets the queue's head run while there is room. True when somebody runs. */
+  admit(): boolean {
+    let { tokens } = this
+    for (const sequence of this.#queued) {
+      tokens += this.padded(sequence.length)
+      if (this.#running.size > 0 && tokens > this.#maxTokens) break
+      this.#queued.delete(sequence)
+      this.#running.add(sequence)
+    }
+    return this.#running.size > 0
+  }
+
+  /** Puts a running sequence behind the others that run. */
+  requeue(sequence: Sequence): void {
+    this.#running.delete(sequence)
+    this.#running.add(sequence)
+  }
+
+  /** True when it was here. */
+  remove(sequence: Sequence): boolean {
+    return this.#queued.delete(sequence) || this.#running.delete(sequence)
+  }
+
+  has(sequence: Sequence): boolean {
+    return this.#queued.has(sequence) || this.#running.has(sequence)
+  }
+
+  /** Rounds of passes until `count` sequences have left the queue: running ones end after their remaining passes. */
+  roundsUntilLeft(count: number): number {
+    const remaining = this.running.map(({ remainingPasses }) => remainingPasses).sort((a, b) => a - b)
+    if (remaining.length === 0 || count < 1) return 0
+    const turns = Math.floor((count - 1) / remaining.length)
+    return turns * remaining.at(-1)! + remaining[(count - 1) % remaining.length]!
+  }
+}

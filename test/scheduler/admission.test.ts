@@ -1,0 +1,43 @@
+import t from 'tap'
+import { Admission } from '../../src/scheduler/admission.js'
+import { makeSequence } from './make-sequence.js'
+
+t.test('the head of the queue runs when there is room, and nobody overtakes it', async (t) => {
+  const admission = new Admission(64, 64)
+  const [first, long, short] = [makeSequence(15, 4, 1), makeSequence(60, 4, 2), makeSequence(15, 4, 3)]
+  admission.add([first!, long!, short!])
+  t.same(admission.running, [first])
+  t.equal(admission.queued, 2)
+  admission.remove(first!)
+  t.ok(admission.admit())
+  t.same(admission.running, [long])
+  admission.remove(long!)
+  admission.admit()
+  t.same(admission.running, [short])
+})
+
+t.test('one sequence always runs, however small the budget', async (t) => {
+  const admission = new Admission(64, 1)
+  admission.add([makeSequence(60, 1, 1), makeSequence(5, 1, 2)])
+  t.equal(admission.running.length, 1)
+})
+
+t.test('after its pass a sequence waits behind the others', async (t) => {
+  const admission = new Admission(64, 1000)
+  const [a, b, c] = [makeSequence(5, 4, 1), makeSequence(5, 4, 2), makeSequence(5, 4, 3)]
+  admission.add([a!, b!, c!])
+  admission.requeue(a!)
+  t.same(admission.running, [b, c, a])
+})
+
+t.test('places are free when as many have left as must, each after its remaining passes', async (t) => {
+  const admission = new Admission(64, 128)
+  t.equal(admission.roundsUntilLeft(1), 0)
+  const running = [makeSequence(60, 3, 1), makeSequence(60, 12, 2)]
+  admission.add([...running, makeSequence(60, 5, 3), makeSequence(60, 5, 4)])
+  const [few, many] = running.map(({ passes }) => passes)
+  t.ok(few! < many!)
+  t.equal(admission.roundsUntilLeft(1), few)
+  t.equal(admission.roundsUntilLeft(2), many)
+  t.equal(admission.roundsUntilLeft(3), many! + few!)
+})

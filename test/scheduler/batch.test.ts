@@ -1,0 +1,59 @@
+import t from 'tap'
+import type { Revealed } from '../../src/denoiser/denoiser.js'
+import { applyRevealed, assemblePass, nextBatch } from '../../src/scheduler/batch.js'
+import { BOS, MASK } from '../table-denoiser.js'
+import { makeSequence } from './make-sequence.js'
+
+t.test('a batch is the first sequence and the others of its padded length, within the budget', async (t) => {
+  const waiting = [20, 5, 22, 21].map((length, i) => makeSequence(length, 2, i))
+  const batch = nextBatch(waiting, 64, 48)
+  t.equal(batch.length, 24)
+  t.same(batch.sequences, [waiting[0], waiting[2]])
+})
+
+t.test('a pass carries what each sequence needs, row by row', async (t) => {
+  const sequences = [
+    makeSequence(3, 1, 1, { temperature: 0.5, topP: 0.9, topK: 7 }),
+    makeSequence(5, 1, 2, { alternatives: 2 })
+  ]
+  const pass = assemblePass({ length: 16, sequences })
+  t.same(Array.from(pass.tokens.subarray(0, 5)), [BOS, MASK, MASK, MASK, 0])
+  t.same(Array.from(pass.lengths), [4, 6])
+  t.same(Array.from(pass.rows), [1, 2, 3, 17, 18, 19, 20, 21])
+  t.same(Array.from(pass.temperature), [0.5, 0.5, 0.5, 1, 1, 1, 1, 1])
+  t.same(Array.from(pass.topK), [7, 7, 7, 0, 0, 0, 0, 0])
+  t.equal(pass.topP[0], Math.fround(0.9))
+  t.equal(new Set([...pass.coins, ...pass.lambda]).size, 10)
+  t.ok(pass.alternatives)
+})
+
+t.test(
+  'each sequence gets its own rows of what a pass revealed, and as many alternatives as it asked for',
+  async (t) => {
+    const sequences = [makeSequence(2, 1, 1), makeSequence(1, 1, 2, { alternatives: 2 })]
+    const revealed: Revealed = {
+      tokens: Int32Array.of(10, 11, 12),
+      probabilities: Float32Array.of(0.5, 0.25, 0.125),
+      alternativeTokens: Int32Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9),
+      alternativeProbabilities: Float32Array.from({ length: 9 }, (_, i) => i / 16),
+      passMs: 3
+    }
+    applyRevealed({ length: 16, sequences }, revealed)
+    const [first, second] = await Promise.all(sequences.map(({ stream }) => stream.next()))
+    t.match(first!.value.reveals, [
+      { position: 1, token: 10, probability: 0.5, alternatives: [] },
+      { position: 2, token: 11, probability: 0.25, alternatives: [] }
+    ])
+    t.match(second!.value.reveals, [
+      {
+        position: 1,
+        token: 12,
+        alternatives: [
+          { token: 7, probability: 6 / 16 },
+          { token: 8, probability: 7 / 16 }
+        ]
+      }
+    ])
+    t.ok(sequences.every(({ done, passMs }) => done && passMs === 3))
+  }
+)
