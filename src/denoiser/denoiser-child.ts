@@ -112,7 +112,8 @@ export class DenoiserChild {
       const answer = await new Promise<Answer>((resolve, reject) => {
         this.#inFlight = { id, question, resolve, reject }
         // Whom a message cannot reach has ended, or will: the question is settled with the process, not before.
-        this.#process.send({ ...question, id }, (error) => error && this.kill(error.message))
+        if (!this.#process.connected) this.kill()
+        else this.#process.send({ ...question, id }, (error) => error && this.kill(error.message))
       })
       if (answer.type === 'failed') throw Object.assign(new Error(answer.message), { name: answer.name })
       return answer as AnswerTo<Q>

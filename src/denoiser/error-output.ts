@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { stripVTControlCharacters } from 'node:util'
+import { plainReason } from './plain-reason.js'
 
 const KEPT_LINES = 20
 
@@ -22,6 +23,6 @@ export class ErrorOutput {
   /** The last line that looks like an error, without the stamps before it; else the last line. */
   get reason(): string | undefined {
     const line = this.#lines.findLast((text) => /error|fail|\[E:/i.test(text)) ?? this.#lines.at(-1)
-    return line?.replace(/^.*?\[[A-Z]:onnxruntime[^\]]*\] */, '')
+    return line && plainReason(line)
   }
 }

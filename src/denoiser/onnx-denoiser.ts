@@ -6,6 +6,7 @@ import type { Denoiser, Device, Pass, Revealed } from './denoiser.js'
 import { checkSignature } from './graph-signature.js'
 import type { Manifest } from './manifest.js'
 import { DeviceError, ModelError } from './model-error.js'
+import { plainReason } from './plain-reason.js'
 import { chooseVariant } from './variant.js'
 import { warmUpPass } from './warm-up-pass.js'
 
@@ -141,7 +142,7 @@ async function createSession(
 }
 
 function loadError(path: string, device: Device, error: unknown): Error {
-  const reason = (error as Error).message.trim().replace(/\s+/g, ' ')
+  const reason = plainReason((error as Error).message)
   if (device === 'cuda') return new DeviceError(`cuda cannot be used: ${reason}`)
   return new ModelError(`${path}: ONNX Runtime cannot use it: ${reason}`)
 }
