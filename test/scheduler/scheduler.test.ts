@@ -1,39 +1,16 @@
-import fc from 'fast-check'
 import t from 'tap'
 import { DenoiserLost, type Pass } from '../../src/denoiser/denoiser.js'
-import { Coins } from '../../src/diffusion/coin.js'
 import { RequestError } from '../../src/errors.js'
 import { lengthBucket } from '../../src/scheduler/length-bucket.js'
 import { Scheduler } from '../../src/scheduler/scheduler.js'
-import { Sequence, type SequenceOptions } from '../../src/scheduler/sequence.js'
+import type { Sequence } from '../../src/scheduler/sequence.js'
 import type { SequenceStep } from '../../src/scheduler/step-stream.js'
 import { chiSquareDeviation } from '../chi-square.js'
 import { referenceChainLaw } from '../reference-chain.js'
 import { BOS, MASK, TableDenoiser, TOKENS, tokenLaw } from '../table-denoiser.js'
+import { makeSequence } from './make-sequence.js'
 
 const CONTEXT = 64
-
-function sequence(
-  length: number,
-  steps: number,
-  seed: number,
-  changes: Partial<SequenceOptions> = {}
-): Sequence {
-  return new Sequence({
-    tokens: Int32Array.from({ length: length + 1 }, (_, i) => (i === 0 ? BOS : MASK)),
-    maskToken: MASK,
-    windows: [{ start: 0, end: length + 1, from: 1 }],
-    steps,
-    maskedShare: (time) => time,
-    coins: new Coins(seed, 0),
-    temperature: 1,
-    topP: 1,
-    topK: 0,
-    alternatives: 0,
-    deadline: undefined,
-    ...changes
-  })
-}
 
 function schedulerOn(
   denoiser: TableDenoiser,
@@ -61,9 +38,9 @@ t.test('the law of what is written is that of the reference chain, batched with 
     const counts = new Map<string, number>()
     const others = [1, 2, 3, 5].filter((other) => other !== steps)
     for (let seed = 0; seed < texts; seed += 500) {
-      const watched = Array.from({ length: 500 }, (_, i) => sequence(3, steps, seed + i))
+      const watched = Array.from({ length: 500 }, (_, i) => makeSequence(3, steps, seed + i))
       const neighbours = Array.from({ length: 100 }, (_, i) =>
-        sequence(1 + (i % 40), others[i % others.length]!, seed + i)
+        makeSequence(1 + (i % 40), others[i % others.length]!, seed + i)
       )
       scheduler.submit(
         [...watched, ...neighbours].sort((a, b) => ((a.rows * 7919) % 13) - ((b.rows * 7919) % 13))
@@ -98,7 +75,7 @@ t.test('the law of what is written is that of the reference chain, batched with 
 t.test('rows evaluated are tokens written, and a step that reveals nothing costs no pass', async (t) => {
   const denoiser = new TableDenoiser()
   const scheduler = schedulerOn(denoiser)
-  const text = sequence(5, 900, 1)
+  const text = makeSequence(5, 900, 1)
   scheduler.submit([text])
   const steps = await read(text)
   t.equal(denoiser.passes.length, steps.length)
@@ -123,8 +100,8 @@ t.test('same seed, same text: alone, with neighbours that come and go, after a l
   const write = async (lose: boolean, neighbours: number): Promise<SequenceStep[]> => {
     const denoiser = new TableDenoiser()
     const scheduler = schedulerOn(denoiser)
-    const text = sequence(40, 8, 42)
-    const others = Array.from({ length: neighbours }, (_, i) => sequence(33 + (i % 20), 1 + (i % 9), i))
+    const text = makeSequence(40, 8, 42)
+    const others = Array.from({ length: neighbours }, (_, i) => makeSequence(33 + (i % 20), 1 + (i % 9), i))
     denoiser.before = (pass) => {
       if (lose && denoiser.passes.length % 3 === 2) throw new DenoiserLost('killed')
       if (pass.lengths.length > 1)
@@ -144,7 +121,7 @@ t.test(
   async (t) => {
     const denoiser = new TableDenoiser()
     const scheduler = schedulerOn(denoiser, { maxBatchTokens: 96 })
-    const texts = [15, 15, 40, 15, 15, 40, 60].map((length, i) => sequence(length, 3, i))
+    const texts = [15, 15, 40, 15, 15, 40, 60].map((length, i) => makeSequence(length, 3, i))
     scheduler.submit(texts)
     const ended: number[] = []
     await Promise.all(texts.map(async (text, i) => read(text).then(() => ended.push(i))))
@@ -160,7 +137,7 @@ t.test(
 t.test('a sequence longer than the budget still gets its passes, alone', async (t) => {
   const denoiser = new TableDenoiser()
   const scheduler = schedulerOn(denoiser, { maxBatchTokens: 16 })
-  const texts = [sequence(50, 2, 1), sequence(5, 2, 2)]
+  const texts = [makeSequence(50, 2, 1), makeSequence(5, 2, 2)]
   scheduler.submit(texts)
   await Promise.all(texts.map(read))
   t.equal(scheduler.stats.sequences.completed, 2)
@@ -169,10 +146,10 @@ t.test('a sequence longer than the budget still gets its passes, alone', async (
 t.test('no sequence starves, however many others come', async (t) => {
   const denoiser = new TableDenoiser()
   const scheduler = schedulerOn(denoiser, { maxBatchTokens: 2 * CONTEXT })
-  const long = sequence(60, 20, 1)
+  const long = makeSequence(60, 20, 1)
   scheduler.submit([long])
   denoiser.before = () => {
-    if (denoiser.passes.length < 400) scheduler.submit([sequence(10, 2, denoiser.passes.length)])
+    if (denoiser.passes.length < 400) scheduler.submit([makeSequence(10, 2, denoiser.passes.length)])
   }
   await read(long)
   // Its passes alternate with those of the other bucket.
@@ -183,7 +160,7 @@ t.test('no sequence starves, however many others come', async (t) => {
 t.test('a sequence whose client left takes no further pass', async (t) => {
   const denoiser = new TableDenoiser()
   const scheduler = schedulerOn(denoiser)
-  const text = sequence(40, 20, 1)
+  const text = makeSequence(40, 20, 1)
   scheduler.submit([text])
   let seen = 0
   await t.rejects(
@@ -203,7 +180,7 @@ t.test('a sequence whose client left takes no further pass', async (t) => {
 t.test('leaving while queued frees the place and nobody else notices', async (t) => {
   const denoiser = new TableDenoiser()
   const scheduler = schedulerOn(denoiser, { maxBatchTokens: CONTEXT })
-  const [running, queued, next] = [sequence(60, 5, 1), sequence(60, 5, 2), sequence(60, 5, 3)]
+  const [running, queued, next] = [makeSequence(60, 5, 1), makeSequence(60, 5, 2), makeSequence(60, 5, 3)]
   scheduler.submit([running!, queued!, next!])
   t.equal(scheduler.stats.queued, 2)
   scheduler.leave([queued!], new RequestError('cancelled', 'left'))
@@ -216,17 +193,17 @@ t.test('leaving while queued frees the place and nobody else notices', async (t)
 t.test('a full queue refuses at once, takes none of the request, and says when to come back', async (t) => {
   const denoiser = new TableDenoiser()
   const scheduler = schedulerOn(denoiser, { maxBatchTokens: CONTEXT, maxQueue: 2 })
-  const accepted = [1, 2, 3].map((seed) => sequence(60, 4, seed))
+  const accepted = [1, 2, 3].map((seed) => makeSequence(60, 4, seed))
   scheduler.submit(accepted)
-  t.throws(() => scheduler.submit([sequence(60, 4, 4)]), { code: 'overloaded', status: 429 })
+  t.throws(() => scheduler.submit([makeSequence(60, 4, 4)]), { code: 'overloaded', status: 429 })
   t.same([scheduler.stats.running, scheduler.stats.queued], [1, 2])
   for await (const _ of accepted[0]!.stream) {
     if (denoiser.passes.length !== 2) continue
     // The one that runs has its remaining passes to go before a place is free.
-    const error = thrownBy(() => scheduler.submit([sequence(60, 4, 5)])) as RequestError
+    const error = thrownBy(() => scheduler.submit([makeSequence(60, 4, 5)])) as RequestError
     t.ok(error.retryAfterMs! > 0)
   }
-  scheduler.submit([sequence(60, 4, 6)])
+  scheduler.submit([makeSequence(60, 4, 6)])
   scheduler.close()
   t.equal(scheduler.stats.sequences.refused, 2)
 })
@@ -237,11 +214,11 @@ t.test('a denoiser that fails a pass fails its sequences and no others', async (
   denoiser.before = ({ tokens }) => {
     if (tokens.includes(TOKENS[0]!) && tokens.length < 32) throw new Error('bad pass')
   }
-  const bad = sequence(10, 10, 1, {
+  const bad = makeSequence(10, 10, 1, {
     tokens: Int32Array.from([BOS, TOKENS[0]!, MASK]),
     windows: [{ start: 0, end: 3, from: 2 }]
   })
-  const good = sequence(40, 10, 2)
+  const good = makeSequence(40, 10, 2)
   scheduler.submit([bad, good])
   await t.rejects(read(bad), { code: 'denoiser_failed', message: /bad pass/ })
   t.equal((await read(good)).length, good.passes)
@@ -254,7 +231,7 @@ t.test('a pass that is lost three times is given up, and the loop goes on', asyn
   denoiser.before = () => {
     if (denoiser.passes.length <= 3) throw new DenoiserLost('killed')
   }
-  const [lost, later] = [sequence(10, 1, 1), sequence(10, 1, 2)]
+  const [lost, later] = [makeSequence(10, 1, 1), makeSequence(10, 1, 2)]
   scheduler.submit([lost!])
   await t.rejects(read(lost!), { code: 'denoiser_failed' })
   scheduler.submit([later!])
@@ -269,7 +246,7 @@ t.test('a text longer than the context is written window after window', async (t
     { start: 8, end: 24, from: 16 }
   ]
   const tokens = Int32Array.from({ length: 24 }, (_, i) => (i === 0 ? BOS : MASK))
-  const text = sequence(23, 4, 9, { tokens, windows })
+  const text = makeSequence(23, 4, 9, { tokens, windows })
   scheduler.submit([text])
   const steps = await read(text)
   t.equal(text.rows, 23)
@@ -285,14 +262,14 @@ t.test('a text longer than the context is written window after window', async (t
 t.test('when the deadline strikes, the rest is revealed in one pass', async (t) => {
   const denoiser = new TableDenoiser()
   const scheduler = schedulerOn(denoiser)
-  const text = sequence(40, 30, 3, { deadline: performance.now() - 1 })
+  const text = makeSequence(40, 30, 3, { deadline: performance.now() - 1 })
   scheduler.submit([text])
   const steps = await read(text)
   t.equal(steps.length, 1)
   t.equal(steps[0]!.reveals.length, 40)
   t.equal(steps[0]!.t, 0)
   t.ok(text.struck)
-  const calm = sequence(40, 30, 3, { deadline: performance.now() + 3_600_000 })
+  const calm = makeSequence(40, 30, 3, { deadline: performance.now() + 3_600_000 })
   scheduler.submit([calm])
   t.equal((await read(calm)).length, calm.passes)
   t.notOk(calm.struck)
@@ -301,11 +278,11 @@ t.test('when the deadline strikes, the rest is revealed in one pass', async (t) 
 t.test('a drain refuses new work and ends when the accepted work is done', async (t) => {
   const denoiser = new TableDenoiser()
   const scheduler = schedulerOn(denoiser)
-  const text = sequence(40, 8, 1)
+  const text = makeSequence(40, 8, 1)
   scheduler.submit([text])
   const steps = read(text)
   const drained = scheduler.drain()
-  t.throws(() => scheduler.submit([sequence(5, 1, 2)]), { code: 'draining', status: 503 })
+  t.throws(() => scheduler.submit([makeSequence(5, 1, 2)]), { code: 'draining', status: 503 })
   await drained
   t.equal((await steps).length, text.passes)
 })
@@ -313,29 +290,11 @@ t.test('a drain refuses new work and ends when the accepted work is done', async
 t.test('closing tells every reader', async (t) => {
   const denoiser = new TableDenoiser()
   const scheduler = schedulerOn(denoiser, { maxBatchTokens: CONTEXT })
-  const texts = [sequence(60, 9, 1), sequence(60, 9, 2)]
+  const texts = [makeSequence(60, 9, 1), makeSequence(60, 9, 2)]
   scheduler.submit(texts)
   scheduler.close()
   for (const text of texts) await t.rejects(read(text), { code: 'draining' })
 })
-
-t.test(
-  'a padded length holds the sequence, wastes at most half of it, and stays within the context',
-  async (t) => {
-    t.doesNotThrow(() =>
-      fc.assert(
-        fc.property(fc.integer({ min: 1, max: 4096 }), (length) => {
-          const bucket = lengthBucket(length, 4096)
-          return (
-            bucket >= length &&
-            (bucket <= 16 || bucket <= 1.5 * length) &&
-            lengthBucket(length, length) === length
-          )
-        })
-      )
-    )
-  }
-)
 
 function thrownBy(run: () => void): unknown {
   try {
