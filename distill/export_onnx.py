@@ -36,7 +36,7 @@ class ExportConfig:
     run: str
     vocabulary: str
     out: str
-    card: str  # JSON: description, licence, provenance, steps, teacher, evaluation
+    card: str  # JSON: description, licence, provenance, steps, teacher
     context: int = 256
 
 
@@ -123,9 +123,10 @@ def write_graph(graph: onnx.ModelProto, folder: Path) -> list[dict[str, Any]]:
     for old in folder.glob("denoiser.onnx*"):
         old.unlink()  # onnx appends to a weights file that is there
     large = graph.ByteSize() > INLINE_BYTES
-    onnx.save_model(
-        graph, folder / "denoiser.onnx", save_as_external_data=large, location="denoiser.onnx.data", size_threshold=1024
-    )
+    weights = "denoiser.onnx.data"
+    onnx.save_model(graph, folder / "denoiser.onnx", save_as_external_data=large, location=weights, size_threshold=1024)
+    if large:
+        (folder / weights).chmod(0o644)  # onnx makes it readable to its owner alone
     return [
         {"path": path.name, "bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
         for path in sorted(folder.glob("denoiser.onnx*"))
@@ -183,6 +184,8 @@ def main(config: ExportConfig) -> None:
     model, saved = load_model(Path(config.run) / "checkpoint.pt")
     card = json.loads(Path(config.card).read_text())
     card["provenance"] = {**card["provenance"], "run": saved["progress"], "torch": torch.__version__}
+    evaluation = Path(config.run) / "evaluation.json"  # by distill.evaluate
+    card["evaluation"] = json.loads(evaluation.read_text()) if evaluation.exists() else []
     manifest = export(model, Vocabulary.load(Path(config.vocabulary)), config.context, Path(config.out), card)
     size = sum(file["bytes"] for file in manifest["variants"][0]["files"])
     print(f"{config.out}: {manifest['parameters']:,} parameters, {size / 2**20:.1f} MiB, {manifest['parity']}")

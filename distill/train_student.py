@@ -3,21 +3,18 @@ Distils a teacher into a mixture student with Di4C (distill/di4c.py).
 
     python -m distill.train_student --data=data/ --teacher=runs/teacher --out=runs/student --minutes=18
 
-The student starts as the teacher with a fresh lambda projection. Resumes like the teacher's training. Prints, at the end, the
-correlation term on held-out text with a bootstrap interval: below 0 means that the student has learnt how positions go together.
+The student starts as the teacher with a fresh lambda projection. Resumes like the teacher's training.
 """
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from distill.config import parse_arguments
 from distill.denoiser import Denoiser, DenoiserConfig
-from distill.di4c import Di4cConfig, at_tokens, correlation, di4c_loss, draw_time, log_p_at
+from distill.di4c import Di4cConfig, di4c_loss, draw_time
 from distill.export_onnx import load_model
-from distill.loss import mask_tokens
 from distill.train import Rows, fit
 from distill.vocabulary import Vocabulary
 
@@ -47,29 +44,6 @@ def student_of(teacher: Denoiser) -> Denoiser:
     return student
 
 
-@torch.no_grad()
-def held_out_correlation(
-    student: Denoiser, rows: torch.Tensor, t: float, lambdas: int, generator: torch.Generator
-) -> np.ndarray:
-    """corr(x_0) of each held-out row, nats, at time t."""
-    mask = student.config.vocabulary
-    values = []
-    for x_0 in rows.split(1):
-        masked = mask_tokens(x_0, torch.full((1,), t), mask, generator)
-        b, i = (masked == mask).nonzero(as_tuple=True)
-        latent = torch.rand(lambdas, 1, generator=generator)
-        log_p = log_p_at(student, masked.expand(lambdas, -1, -1), latent, b, i)
-        values.append(correlation(at_tokens(log_p, x_0[b, i].expand(lambdas, -1)), b, 1).item())
-    return np.array(values)
-
-
-def bootstrap(values: np.ndarray, draws: int = 2000) -> tuple[float, float, float]:
-    """Mean and its 95 % interval."""
-    chosen = np.random.default_rng(0).integers(len(values), size=(draws, len(values)))
-    low, high = np.quantile(values[chosen].mean(1), [0.025, 0.975])
-    return float(values.mean()), float(low), float(high)
-
-
 def train(config: StudentConfig) -> None:
     torch.manual_seed(config.seed)
     data, out = Path(config.data), Path(config.out)
@@ -96,11 +70,6 @@ def train(config: StudentConfig) -> None:
         average=config.average,
     )
     print(f"{progress.steps:,} steps, {progress.tokens:,} tokens, {progress.seconds:,.0f} s")
-    held_out = Rows(data / "valid.npy", vocabulary, 0).rows
-    for t in (0.5, 0.9, 1.0):
-        values = held_out_correlation(student, torch.from_numpy(held_out).long(), t, 64, generator)
-        mean, low, high = bootstrap(values)
-        print(f"held-out correlation term at t = {t}: {mean:.3f} nats a row ({low:.3f} to {high:.3f})")
 
 
 if __name__ == "__main__":
