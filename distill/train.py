@@ -25,20 +25,25 @@ from distill.loss import antithetic_times, diffusion_loss
 from distill.vocabulary import Vocabulary
 
 
-@dataclass(slots=True)
-class TrainConfig:
+@dataclass(slots=True, kw_only=True)
+class FitConfig:
+    """What teacher and student are trained with alike."""
+
     data: str
     out: str
     minutes: float = 35.0
-    width: int = 256
-    blocks: int = 8
-    heads: int = 4
-    batch: int = 16
-    learning_rate: float = 2e-3
+    batch: int = 8
+    learning_rate: float = 3e-3
     warm_up: float = 0.03  # share of the time
     average: float = 0.995  # decay of the moving average of the weights
     seed: int = 0
-    threads: int = 0  # 0: as PyTorch chooses
+
+
+@dataclass(slots=True, kw_only=True)
+class TrainConfig(FitConfig):
+    width: int = 256
+    blocks: int = 8
+    heads: int = 4
 
 
 @dataclass(slots=True)
@@ -79,20 +84,11 @@ def is_block_matrix(name: str, parameter: Tensor) -> bool:
     return name.startswith("blocks.") and parameter.ndim == 2 and "adaLN" not in name
 
 
-def fit(
-    model: Denoiser,
-    loss_of: Callable[[], Tensor],
-    tokens_a_step: int,
-    out: Path,
-    *,
-    minutes: float,
-    learning_rate: float,
-    warm_up: float,
-    average: float,
-) -> Progress:
+def fit(model: Denoiser, loss_of: Callable[[], Tensor], tokens_a_step: int, config: FitConfig) -> Progress:
     """The loop that teacher and student share: AdamW, clipping at 1, moving average, a checkpoint every minute."""
+    out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    optimizers = optimizers_for(model, learning_rate)
+    optimizers = optimizers_for(model, config.learning_rate)
     averaged = copy.deepcopy(model)
     progress = Progress()
     checkpoint = out / "checkpoint.pt"
@@ -114,15 +110,15 @@ def fit(
         }
         torch.save(state, checkpoint)
 
-    bar = tqdm(total=round(minutes * 60), initial=round(progress.seconds), unit="s", mininterval=5)
+    bar = tqdm(total=round(config.minutes * 60), initial=round(progress.seconds), unit="s", mininterval=5)
     smoothed, saved_at = 0.0, progress.seconds
     with (out / "log.csv").open("a") as log:
-        while (share := progress.seconds / (minutes * 60)) < 1:
+        while (share := progress.seconds / (config.minutes * 60)) < 1:
             start = time.perf_counter()
-            scale = min(1.0, share / warm_up) * (0.1 + 0.9 * (0.5 + 0.5 * math.cos(math.pi * share)))
+            scale = min(1.0, share / config.warm_up) * (0.1 + 0.9 * (0.5 + 0.5 * math.cos(math.pi * share)))
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
-                    group["lr"] = learning_rate * max(scale, 0.01)
+                    group["lr"] = config.learning_rate * max(scale, 0.01)
             with torch.autocast("cuda" if torch.cuda.is_available() else "cpu", torch.bfloat16):
                 loss = loss_of()
             loss.backward()
@@ -130,7 +126,7 @@ def fit(
             for optimizer in optimizers:
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
-            decay = min(average, (1 + progress.steps) / (10 + progress.steps))
+            decay = min(config.average, (1 + progress.steps) / (10 + progress.steps))
             with torch.no_grad():
                 for kept, new in zip(averaged.parameters(), model.parameters(), strict=True):
                     kept.lerp_(new, 1 - decay)
@@ -156,24 +152,16 @@ def fit(
 
 def train(config: TrainConfig) -> None:
     torch.manual_seed(config.seed)
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    data, out = Path(config.data), Path(config.out)
+    data = Path(config.data)
     vocabulary = Vocabulary.load(data / "vocabulary.npy")
     rows = Rows(data / "train.npy", vocabulary, config.seed)
-    shape = DenoiserConfig(len(vocabulary), width=config.width, blocks=config.blocks, heads=config.heads)
-    model = Denoiser(shape)
-    batch, context = config.batch, rows.rows.shape[1]
-    progress = fit(
-        model,
-        lambda: diffusion_loss(model, rows.batch(batch), antithetic_times(batch)),
-        batch * context,
-        out,
-        minutes=config.minutes,
-        learning_rate=config.learning_rate,
-        warm_up=config.warm_up,
-        average=config.average,
-    )
+    model = Denoiser(DenoiserConfig(len(vocabulary), width=config.width, blocks=config.blocks, heads=config.heads))
+    batch = config.batch
+
+    def loss() -> Tensor:
+        return diffusion_loss(model, rows.batch(batch), antithetic_times(batch))
+
+    progress = fit(model, loss, batch * rows.rows.shape[1], config)
     print(f"{progress.steps:,} steps, {progress.tokens:,} tokens, {progress.seconds:,.0f} s")
 
 
