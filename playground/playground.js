@@ -10,6 +10,7 @@ let socket
 let startedAt = 0
 let places = [] // one element a position of the hole
 let firstPosition = 0
+let steps = 0
 
 async function listModels() {
   const { data } = await (await fetch('/v1/models')).json()
@@ -53,9 +54,10 @@ function reveal(event) {
     place.className = 'revealed new'
     place.textContent = text
     place.title = `${(probability * 100).toPrecision(3)} % at step ${event.step}`
-    place.style.setProperty('--doubt', 1 - probability)
+    place.style.setProperty('--surprise', surprise(probability))
   }
-  show('step', `${event.step} / ${event.of}`)
+  steps = event.of
+  show('step', `${event.step} / ${steps}`)
   show('masked', event.masked)
   show('elapsed', seconds(performance.now() - startedAt))
 }
@@ -69,12 +71,15 @@ function end(event, { prompt }) {
     written += place.textContent
   }
   if (!written.startsWith(event.text)) text.replaceChildren(element('given', prompt), event.text)
+  show('step', `${steps} / ${steps}`) // the last steps may have had nothing to reveal
   show('passes', event.timings.passes)
   show('elapsed', seconds(event.timings.total_ms))
   const rate = (event.usage.completion_tokens / event.timings.total_ms) * 1000
   finish(`Done: ${event.usage.completion_tokens} tokens, ${rate.toFixed(0)} a second.`)
 }
 
+/** From 0 (certain) to 1 (one in a thousand, or less). */
+const surprise = (probability) => Math.min(1, -Math.log10(probability) / 3)
 const seconds = (ms) => `${(ms / 1000).toFixed(2)} s`
 
 function finish(message) {
