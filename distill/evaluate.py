@@ -32,7 +32,7 @@ class EvaluateConfig:
     run: str
     data: str
     times: int = 16  # a row
-    lambdas: int = 64
+    lambdas: int = 32
     seed: int = 0
 
 
@@ -55,8 +55,8 @@ def correlations(model: Denoiser, rows: Tensor, t: float, lambdas: int, generato
         masked = mask_tokens(x_0, torch.full((1,), t), model.config.vocabulary, generator)
         b, i = (masked == model.config.vocabulary).nonzero(as_tuple=True)
         latent = torch.rand(lambdas, 1, generator=generator)
-        log_p = log_p_at(model, masked.expand(lambdas, -1, -1), latent, b, i)
-        values.append(correlation(at_tokens(log_p, x_0[b, i].expand(lambdas, -1)), b, 1).item())
+        log_p = [at_tokens(log_p_at(model, masked[None], one[None], b, i), x_0[b, i][None]) for one in latent]
+        values.append(correlation(torch.cat(log_p), b, 1).item())
     return np.array(values)
 
 

@@ -10,6 +10,7 @@ PyTorch model to 1e-4, both in float32.
 
 import hashlib
 import json
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -180,10 +181,16 @@ def export(
     return manifest
 
 
+def commit() -> str | None:
+    """The code's commit, where it is a checkout."""
+    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return found.stdout.strip() or None
+
+
 def main(config: ExportConfig) -> None:
     model, saved = load_model(Path(config.run) / "checkpoint.pt")
     card = json.loads(Path(config.card).read_text())
-    card["provenance"] = {**card["provenance"], "run": saved["progress"], "torch": torch.__version__}
+    card["provenance"] |= {"run": saved["progress"], "torch": torch.__version__, "commit": commit()}
     evaluation = Path(config.run) / "evaluation.json"  # by distill.evaluate
     card["evaluation"] = json.loads(evaluation.read_text()) if evaluation.exists() else []
     manifest = export(model, Vocabulary.load(Path(config.vocabulary)), config.context, Path(config.out), card)
