@@ -3,9 +3,14 @@
  * thread, so they never overlap. It ends when its owner is gone; signals to the whole process group (Ctrl-C, a service
  * that stops) are its owner's business, which first finishes what it accepted.
  */
+import { setPriority } from 'node:os'
 import type { Answer, Question } from './messages.js'
 import { OnnxDenoiser } from './onnx-denoiser.js'
 
+/** On a CPU, answering clients comes first: the arithmetic gives way. */
+const NICENESS = 5
+
+setPriority(NICENESS)
 let denoiser: OnnxDenoiser | undefined
 
 async function answer(question: Question): Promise<Answer> {
