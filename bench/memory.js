@@ -2,8 +2,9 @@
 import { report } from './report.js'
 import { infill, inParallel, startServer } from './server.js'
 
-const REQUESTS = 2000
-const EVERY = 250
+/** Long enough for several full collections of the JavaScript heap, which grows by some 100 MiB between them. */
+const REQUESTS = 8000
+const EVERY = 500
 
 const server = await startServer(['--model', 'models/student', '--device', 'cpu'])
 const residentMiB = []
@@ -15,18 +16,14 @@ for (let done = 0; done < REQUESTS; done += EVERY) {
 }
 await server.stop()
 
+const mib = (value) => `${value} MiB`
 report(
   'memory',
   `Resident memory of the server and its denoiser over ${REQUESTS} requests of 8 to 127 tokens, 32 at a time.`,
   [
-    { what: `after ${EVERY}`, figure: `${residentMiB[0]} MiB` },
-    { what: `after ${REQUESTS / 2}`, figure: `${residentMiB[residentMiB.length / 2 - 1]} MiB` },
-    { what: `after ${REQUESTS}`, figure: `${residentMiB.at(-1)} MiB` },
-    {
-      what: 'last half: growth',
-      figure: `${residentMiB.at(-1) - residentMiB[residentMiB.length / 2 - 1]} MiB`,
-      goal: 'flat'
-    }
+    { what: `after ${EVERY}`, figure: mib(residentMiB[0]) },
+    { what: 'most', figure: mib(Math.max(...residentMiB)) },
+    { what: `after ${REQUESTS}`, figure: mib(residentMiB.at(-1)), goal: 'as at first' }
   ],
   { residentMiB }
 )
