@@ -19,8 +19,9 @@ from torch import Tensor
 
 from distill.config import parse_arguments
 from distill.denoiser import Denoiser
-from distill.di4c import at_tokens, correlation, log_p_at
+from distill.di4c import correlation, hidden_at
 from distill.export_onnx import load_model
+from distill.head import in_blocks
 from distill.loss import antithetic_times, diffusion_loss, mask_tokens
 from distill.vocabulary import Vocabulary
 
@@ -50,13 +51,18 @@ def bounds(model: Denoiser, rows: Tensor, times: int, generator: torch.Generator
 @torch.no_grad()
 def correlations(model: Denoiser, rows: Tensor, t: float, lambdas: int, generator: torch.Generator) -> np.ndarray:
     """corr(x_0) of each row at time t, nats."""
+
+    def at_texts(hidden: Tensor, tokens: Tensor) -> tuple[Tensor]:
+        return (model.log_probabilities(hidden).gather(2, tokens[:, None, None].expand(-1, lambdas, 1)),)
+
     values = []
     for x_0 in rows.split(1):
         masked = mask_tokens(x_0, torch.full((1,), t), model.config.vocabulary, generator)
         b, i = (masked == model.config.vocabulary).nonzero(as_tuple=True)
-        latent = torch.rand(lambdas, 1, generator=generator)
-        log_p = [at_tokens(log_p_at(model, masked[None], one[None], b, i), x_0[b, i][None]) for one in latent]
-        values.append(correlation(torch.cat(log_p), b, 1).item())
+        latent = torch.rand(1, lambdas, generator=generator)
+        hidden = [hidden_at(model, masked[:, None], one[None, None], b, i) for one in latent[0]]
+        (log_p,) = in_blocks(at_texts, model, torch.cat(hidden, 1), x_0[b, i])
+        values.append(correlation(log_p, b, 1).item())
     return np.array(values)
 
 

@@ -17,24 +17,27 @@ SMALLEST_TIME = 1e-3
 
 def antithetic_times(count: int, generator: torch.Generator | None = None) -> Tensor:
     """`count` times in [SMALLEST_TIME, 1), one in each of as many equal parts."""
-    offset = torch.rand(1, generator=generator)
-    grid = (torch.arange(count) + offset) / count
+    device = generator.device if generator else None
+    offset = torch.rand(1, generator=generator, device=device)
+    grid = (torch.arange(count, device=device) + offset) / count
     return SMALLEST_TIME + (1 - SMALLEST_TIME) * grid
 
 
 def mask_tokens(tokens: Tensor, times: Tensor, mask: int, generator: torch.Generator | None = None) -> Tensor:
     """x_t given x_0: each position is masked with probability t. tokens (B, L), times (B,)."""
-    draws = torch.rand(tokens.shape, generator=generator).to(tokens.device)
-    return torch.where(draws < times[:, None].to(tokens.device), mask, tokens)
+    draws = torch.rand(tokens.shape, generator=generator, device=tokens.device)
+    return torch.where(draws < times[:, None], mask, tokens)
 
 
 def diffusion_loss(model: Denoiser, tokens: Tensor, times: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """The bound on the negative log-likelihood, nats a token. The head runs at masked rows only."""
     mask = model.config.vocabulary
     latent_tokens = mask_tokens(tokens, times, mask, generator)
-    lambdas = torch.rand(len(tokens), generator=generator).to(tokens.device) if model.config.mixture else None
-    hidden = model.trunk(latent_tokens, lambdas)
+    latent = None
+    if model.config.mixture:
+        latent = torch.rand(len(tokens), generator=generator, device=tokens.device)
+    hidden = model.trunk(latent_tokens, latent)
     batch, position = (latent_tokens == mask).nonzero(as_tuple=True)
     log_p = model.log_probabilities(hidden[batch, position])
     nll = -log_p.gather(-1, tokens[batch, position][:, None]).squeeze(-1)
-    return (nll / times.to(tokens.device)[batch]).sum() / tokens.numel()
+    return (nll / times[batch]).sum() / tokens.numel()

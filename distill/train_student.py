@@ -3,19 +3,20 @@ Distils a teacher into a mixture student with Di4C (distill/di4c.py).
 
     python -m distill.train_student --data=data/ --teacher=runs/teacher --out=runs/student --minutes=18
 
-The student starts as the teacher with a fresh lambda projection. Resumes like the teacher's training.
+The student starts as the teacher with a fresh lambda projection; as a copy of it where the teacher is a mixture itself (Di4C squared).
 """
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from distill.config import parse_arguments
 from distill.denoiser import Denoiser, DenoiserConfig
 from distill.di4c import Di4cConfig, di4c_loss, draw_time
 from distill.export_onnx import load_model
-from distill.train import FitConfig, Rows, fit
+from distill.fit import FitConfig, Rows, device_at_hand, fit
 from distill.vocabulary import Vocabulary
 
 
@@ -47,18 +48,15 @@ def train(config: StudentConfig) -> None:
     torch.manual_seed(config.seed)
     data = Path(config.data)
     vocabulary = Vocabulary.load(data / "vocabulary.npy")
-    rows = Rows(data / "train.npy", vocabulary, config.seed + 1)
-    teacher = load_model(Path(config.teacher) / "checkpoint.pt")[0]
+    teacher = load_model(Path(config.teacher) / "checkpoint.pt")[0].to(device_at_hand())
     student = student_of(teacher)
     settings = Di4cConfig(config.lambdas, config.grid, config.delta, config.small_share, config.alpha)
-    generator = torch.Generator().manual_seed(config.seed)
 
-    def loss() -> torch.Tensor:
-        x_0 = rows.batch(config.batch)
+    def loss(x_0: Tensor, generator: torch.Generator) -> Tensor:
         terms = di4c_loss(student, teacher, x_0, draw_time(settings, generator), settings, generator)
         return terms.loss / x_0.shape[1]  # nats a token, as the teacher's
 
-    progress = fit(student, loss, config.batch * rows.rows.shape[1], config)
+    progress = fit(student, Rows(data, vocabulary, config.seed + 1), loss, config)
     print(f"{progress.steps:,} steps, {progress.tokens:,} tokens, {progress.seconds:,.0f} s")
 
 
