@@ -15,14 +15,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from distill.denoiser import Denoiser
 from distill.loss_plot import plot_loss
-from distill.vocabulary import Vocabulary
+from distill.optimizers import optimizers_for
+from distill.rows import Rows
 
 SAVE_SECONDS = 60.0
 UNFINISHED = 75  # exit status of a run whose piece is over: "try again" of sysexits.h
@@ -65,39 +65,6 @@ def mixed_precision(device: torch.device) -> torch.autocast:
     """bfloat16 products on CUDA and on CPUs that have them (AVX512_BF16, AMX); float32 elsewhere."""
     native = device.type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
     return torch.autocast(device.type, torch.bfloat16, enabled=native)
-
-
-class Rows:
-    """The training rows as compact ids, in an order drawn anew each epoch."""
-
-    def __init__(self, data: Path, vocabulary: Vocabulary, seed: int) -> None:
-        self.rows = vocabulary.token_index[np.load(data / "train.npy").astype(np.int64)]
-        self.seed = seed
-
-    @property
-    def length(self) -> int:
-        return self.rows.shape[1]
-
-    def batch(self, step: int, size: int) -> Tensor:
-        """The rows of a step: (size, context)."""
-        epochs, places = np.divmod(np.arange(step * size, (step + 1) * size), len(self.rows))
-        orders = {epoch: np.random.default_rng((self.seed, epoch)).permutation(len(self.rows)) for epoch in set(epochs)}
-        chosen = [orders[epoch][place] for epoch, place in zip(epochs, places, strict=True)]
-        return torch.from_numpy(self.rows[chosen]).long()
-
-
-def optimizers_for(model: Denoiser, learning_rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the blocks, which it trains in fewer steps; AdamW for embedding, head and the rest."""
-    matrices = [p for name, p in model.named_parameters() if is_block_matrix(name, p)]
-    others = [p for name, p in model.named_parameters() if not is_block_matrix(name, p)]
-    return [
-        torch.optim.Muon(matrices, lr=learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
-    ]
-
-
-def is_block_matrix(name: str, parameter: Tensor) -> bool:
-    return name.startswith("blocks.") and parameter.ndim == 2 and "adaLN" not in name
 
 
 def learning_rate_at(share: float, config: FitConfig) -> float:

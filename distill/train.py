@@ -12,8 +12,9 @@ from torch import Tensor
 
 from distill.config import parse_arguments
 from distill.denoiser import Denoiser, DenoiserConfig
-from distill.fit import FitConfig, Rows, fit
+from distill.fit import FitConfig, fit
 from distill.loss import antithetic_times, diffusion_loss
+from distill.rows import Rows
 from distill.vocabulary import Vocabulary
 
 

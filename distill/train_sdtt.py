@@ -16,7 +16,8 @@ from torch import Tensor
 from distill.config import parse_arguments
 from distill.denoiser import Denoiser
 from distill.export_onnx import load_model
-from distill.fit import FitConfig, Rows, device_at_hand, fit
+from distill.fit import FitConfig, device_at_hand, fit
+from distill.rows import Rows
 from distill.sdtt import sdtt_loss
 from distill.vocabulary import Vocabulary
 

@@ -16,7 +16,8 @@ from distill.config import parse_arguments
 from distill.denoiser import Denoiser, DenoiserConfig
 from distill.di4c import Di4cConfig, di4c_loss, draw_time
 from distill.export_onnx import load_model
-from distill.fit import FitConfig, Rows, device_at_hand, fit
+from distill.fit import FitConfig, device_at_hand, fit
+from distill.rows import Rows
 from distill.vocabulary import Vocabulary
 
 

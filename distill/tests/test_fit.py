@@ -7,8 +7,9 @@ import torch
 
 import distill.fit
 from distill.denoiser import Denoiser
-from distill.fit import UNFINISHED, FitConfig, Rows, fit, learning_rate_at
+from distill.fit import UNFINISHED, FitConfig, fit, learning_rate_at
 from distill.loss import antithetic_times, diffusion_loss
+from distill.rows import Rows
 from distill.vocabulary import Vocabulary
 
 from .conftest import random_denoiser
