@@ -15,7 +15,7 @@ const ROUNDS = 5
 // A hole is filled exactly, so every round writes the same number of tokens.
 const request = (i) => ({ template: ['Once upon a time', { mask: HOLE }], seed: i })
 
-const denoiser = await OnnxDenoiser.load(MODEL, { device: 'cpu', threads: 2 })
+const denoiser = await OnnxDenoiser.load(MODEL, { device: 'cpu', deviceId: 0, threads: 2 })
 const passes = await recordPasses()
 const server = await startServer([
   '--model',

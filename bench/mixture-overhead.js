@@ -5,8 +5,8 @@ import { minMedianMax, report } from './report.js'
 const ROUNDS = 60
 const STEPS = 8 // a pass reveals an eighth of its positions
 
-const student = await OnnxDenoiser.load('models/student', { device: 'cpu', threads: 2 })
-const teacher = await OnnxDenoiser.load('models/teacher', { device: 'cpu', threads: 2 })
+const student = await OnnxDenoiser.load('models/student', { device: 'cpu', deviceId: 0, threads: 2 })
+const teacher = await OnnxDenoiser.load('models/teacher', { device: 'cpu', deviceId: 0, threads: 2 })
 const length = student.manifest.context_length
 
 const results = []

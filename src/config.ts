@@ -55,6 +55,15 @@ export const settings = {
     description:
       'Where passes run: auto (the GPU where there is a usable one), cuda (refuses to start without) or cpu.'
   }),
+  devices: list({
+    ...models,
+    argument: 'number',
+    expected: 'the number of a GPU',
+    defaultText: '0',
+    description:
+      'Number of a GPU to use, as nvidia-smi counts them. May be repeated: each one gets a process, and texts are spread over them. On the CPU, one process for each.',
+    parseOne: (value) => (/^\d{1,3}$/.test(value) ? Number(value) : undefined)
+  }),
   threads: integer({
     ...models,
     min: 1,

@@ -3,8 +3,9 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Config } from './config.js'
-import { loadManifest } from './denoiser/manifest.js'
-import { type DenoiserOptions, RemoteDenoiser } from './denoiser/remote-denoiser.js'
+import { DenoiserPool } from './denoiser/denoiser-pool.js'
+import { loadManifest, type Manifest } from './denoiser/manifest.js'
+import type { DenoiserOptions } from './denoiser/remote-denoiser.js'
 import type { ServedModel } from './engine.js'
 import { type PassReport, Scheduler } from './scheduler/scheduler.js'
 import { ConfigError } from './setting.js'
@@ -18,6 +19,7 @@ const isModel = (folder: string) => existsSync(join(folder, 'model.json'))
 export interface CheckedModel {
   readonly name: string
   readonly folder: string
+  readonly manifest: Manifest
   readonly tokenizer: Tokenizer
 }
 
@@ -38,7 +40,8 @@ export async function checkModels(folders: readonly string[]): Promise<CheckedMo
   const tokenizers = new Map<string, Promise<Tokenizer>>()
   const models: CheckedModel[] = []
   for (const folder of folders) {
-    const { name, tokenizer } = await loadManifest(folder)
+    const manifest = await loadManifest(folder)
+    const { name, tokenizer } = manifest
     const other = models.find((model) => model.name === name)
     if (other) {
       const got = `"${name}" in ${other.folder} and in ${folder}`
@@ -46,7 +49,7 @@ export async function checkModels(folders: readonly string[]): Promise<CheckedMo
     }
     const path = join(bundled, 'tokenizers', tokenizer)
     if (!tokenizers.has(path)) tokenizers.set(path, loadTokenizer(path))
-    models.push({ name, folder, tokenizer: await tokenizers.get(path)! })
+    models.push({ name, folder, manifest, tokenizer: await tokenizers.get(path)! })
   }
   return models
 }
@@ -77,7 +80,7 @@ export interface StartOptions {
 export async function startModels(
   checked: readonly CheckedModel[],
   options: StartOptions
-): Promise<ServedModel<RemoteDenoiser>[]> {
+): Promise<ServedModel<DenoiserPool>[]> {
   const starts = await Promise.allSettled(checked.map((model) => startModel(model, options)))
   const models = starts.filter((start) => start.status === 'fulfilled').map((start) => start.value)
   const failed = starts.find((start) => start.status === 'rejected')
@@ -88,18 +91,18 @@ export async function startModels(
   return models
 }
 
-export async function stopModels(models: readonly ServedModel<RemoteDenoiser>[]): Promise<void> {
+export async function stopModels(models: readonly ServedModel<DenoiserPool>[]): Promise<void> {
   await Promise.all(models.map((model) => model.scheduler.close()))
   await Promise.all(models.map((model) => model.denoiser.close()))
 }
 
 async function startModel(
-  { name, folder, tokenizer }: CheckedModel,
+  { name, folder, manifest, tokenizer }: CheckedModel,
   { config, log, onPass }: StartOptions
-): Promise<ServedModel<RemoteDenoiser>> {
-  const { device, threads, passTimeoutMs, maxQueue, maxBatchTokens } = config
-  const denoiser = await RemoteDenoiser.start(folder, { device, threads, passTimeoutMs, log })
-  if (denoiser.fallback !== null) log('warn', `${name} runs on the CPU: ${denoiser.fallback}`)
+): Promise<ServedModel<DenoiserPool>> {
+  const { device, devices, threads, passTimeoutMs, maxQueue, maxBatchTokens } = config
+  const options = { device, threads, passTimeoutMs, log }
+  const denoiser = await DenoiserPool.start(folder, manifest, devices, options)
   const scheduler = new Scheduler(denoiser, {
     maxQueue,
     maxBatchTokens,

@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { buildApp } from './app.js'
 import type { Config } from './config.js'
-import type { RemoteDenoiser } from './denoiser/remote-denoiser.js'
+import type { DenoiserPool } from './denoiser/denoiser-pool.js'
 import { Engine, type ServedModel } from './engine.js'
 import { Metrics } from './metrics.js'
 import { checkAliases, checkModels, modelFolders, startModels, stopModels } from './served-models.js'
@@ -19,7 +19,7 @@ const FAREWELL_MS = 1000
 export async function serve(config: Config): Promise<boolean> {
   const checked = await checkModels(modelFolders(config.model))
   const aliases = checkAliases(config.alias, checked)
-  const models: ServedModel<RemoteDenoiser>[] = []
+  const models: ServedModel<DenoiserPool>[] = []
   const engine = new Engine(models, { ...config, aliases })
   const metrics = new Metrics()
   let phase: Phase = 'loading'
@@ -49,7 +49,7 @@ export async function serve(config: Config): Promise<boolean> {
 
 /** Finishes what was accepted, or what there is time for: the rest ends with an error. */
 async function drain(
-  engine: Engine<RemoteDenoiser>,
+  engine: Engine<DenoiserPool>,
   app: FastifyInstance,
   timeoutMs: number
 ): Promise<boolean> {
@@ -88,7 +88,7 @@ function addressOf(app: FastifyInstance): string {
   return `http://${host}:${port}`
 }
 
-function announcement(address: string, models: readonly ServedModel<RemoteDenoiser>[]): string {
+function announcement(address: string, models: readonly ServedModel<DenoiserPool>[]): string {
   const names = models.map(({ name, denoiser }) => `${name} on ${denoiser.device}`).join(', ')
   const body = '{"prompt": "Once upon a time", "max_tokens": 64}'
   return `fewstep serves ${names} at ${address}

@@ -7,12 +7,14 @@ import type { Manifest } from '../src/denoiser/manifest.js'
  */
 export class TableDenoiser implements Denoiser {
   readonly device = 'cpu'
+  readonly parallel: number
   readonly manifest: Manifest
   passes: Pass[] = []
   /** Called before each pass; may throw, or wait. */
   before: (pass: Pass) => void | Promise<void> = () => {}
 
-  constructor(changes: Partial<Manifest> = {}) {
+  constructor(changes: Partial<Manifest> = {}, parallel = 1) {
+    this.parallel = parallel
     this.manifest = { ...manifest, ...changes }
   }
 

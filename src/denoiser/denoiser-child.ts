@@ -11,6 +11,7 @@ export interface ChildOptions {
   readonly folder: string
   readonly manifest: Manifest
   readonly device: Device
+  readonly deviceId: number
   readonly threads: number
   /** A pass that takes longer is hung. */
   readonly passTimeoutMs: number
@@ -73,10 +74,10 @@ export class DenoiserChild {
    * @throws {ModelError | DeviceError} one line
    */
   static async start(options: ChildOptions): Promise<DenoiserChild> {
-    const { folder, manifest, device, threads } = options
+    const { folder, manifest, device, deviceId, threads } = options
     const child = new DenoiserChild(options)
     try {
-      await child.#ask({ type: 'load', folder, manifest, device, threads }, LOAD_TIMEOUT_MS)
+      await child.#ask({ type: 'load', folder, manifest, device, deviceId, threads }, LOAD_TIMEOUT_MS)
       return child
     } catch (error) {
       await child.kill()

@@ -36,10 +36,12 @@ export class DenoiserLost extends Error {
   override readonly name = 'DenoiserLost'
 }
 
-/** Latent tokens (and lambda) to revealed tokens. One pass at a time; a second call waits its turn. */
+/** Latent tokens (and lambda) to revealed tokens. */
 export interface Denoiser {
   readonly manifest: Manifest
   readonly device: Device
+  /** Passes that run at once; one more waits its turn. */
+  readonly parallel: number
   /** @throws {DenoiserLost} when the process ended during the pass; a later call waits for its successor. */
   run(pass: Pass): Promise<Revealed>
   close(): Promise<void>

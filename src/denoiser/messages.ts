@@ -8,6 +8,7 @@ export interface LoadQuestion {
   readonly folder: string
   readonly manifest: Manifest
   readonly device: Device
+  readonly deviceId: number
   readonly threads: number
 }
 

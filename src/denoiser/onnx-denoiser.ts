@@ -12,6 +12,8 @@ import { warmUpPass } from './warm-up-pass.js'
 
 export interface OnnxOptions {
   readonly device: Device
+  /** Which GPU. */
+  readonly deviceId: number
   /** Threads of a pass on the CPU. */
   readonly threads: number
 }
@@ -21,6 +23,7 @@ type Runtime = typeof import('onnxruntime-node')
 export class OnnxDenoiser implements Denoiser {
   readonly manifest: Manifest
   readonly device: Device
+  readonly parallel = 1
   readonly #runtime: Runtime
   readonly #session: InferenceSession
 
@@ -46,11 +49,8 @@ export class OnnxDenoiser implements Denoiser {
    * @throws {ModelError} one line that names the file
    * @throws {DeviceError} one line that says why the device cannot be had
    */
-  static async open(
-    folder: string,
-    manifest: Manifest,
-    { device, threads }: OnnxOptions
-  ): Promise<OnnxDenoiser> {
+  static async open(folder: string, manifest: Manifest, options: OnnxOptions): Promise<OnnxDenoiser> {
+    const { device } = options
     const variant = chooseVariant(manifest, device)
     if (!variant) {
       throw new ModelError(`${join(folder, 'model.json')}: variants: expected one for ${device}, got none`)
@@ -59,7 +59,7 @@ export class OnnxDenoiser implements Denoiser {
     if (missing) throw new DeviceError(`cuda cannot be used: ${missing}`)
     const path = join(folder, variant.graph)
     const runtime = await importRuntime()
-    const session = await createSession(runtime, path, { device, threads })
+    const session = await createSession(runtime, path, options)
     checkSignature(session, path, manifest.kind)
     const denoiser = new OnnxDenoiser(manifest, device, runtime, session)
     await denoiser.run(warmUpPass(manifest)).catch((error) => {
@@ -117,7 +117,7 @@ async function importRuntime(): Promise<Runtime> {
 async function createSession(
   { InferenceSession }: Runtime,
   path: string,
-  { device, threads }: OnnxOptions
+  { device, deviceId, threads }: OnnxOptions
 ): Promise<InferenceSession> {
   const options: Record<Device, InferenceSession.SessionOptions> = {
     cpu: {
@@ -128,7 +128,7 @@ async function createSession(
     },
     // A node that fell back to the CPU would cost a copy there and back in every pass: better to refuse.
     cuda: {
-      executionProviders: [{ name: 'cuda', deviceId: 0 }],
+      executionProviders: [{ name: 'cuda', deviceId }],
       extra: { session: { disable_cpu_ep_fallback: '1' } }
     }
   }

@@ -2,10 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Denoiser, Device, Pass, Revealed } from './denoiser.js'
 import { type ChildOptions, DenoiserChild } from './denoiser-child.js'
 import { type FirstChild, startFirst } from './first-child.js'
-import { loadManifest, type Manifest } from './manifest.js'
+import type { Manifest } from './manifest.js'
 
 export interface DenoiserOptions {
   readonly device: 'auto' | Device
+  /** Which GPU. */
+  readonly deviceId: number
   /** Threads of a pass on the CPU. */
   readonly threads: number
   /** A pass that takes longer is hung: its process is killed and replaced. */
@@ -29,6 +31,7 @@ const RETRY_MS = 10_000
 export class RemoteDenoiser implements Denoiser {
   readonly manifest: Manifest
   readonly device: Device
+  readonly parallel = 1
   /** Why `auto` chose the CPU. */
   readonly fallback: string | null
   readonly #options: ChildOptions
@@ -57,16 +60,19 @@ export class RemoteDenoiser implements Denoiser {
   }
 
   /**
-   * Checks the folder, then resolves when a process has opened the model.
-   * @throws {ModelError} when the folder cannot be served: one line that names file and field
+   * Resolves when a process has opened the model.
+   * @param manifest the folder's, which is known to be in order
+   * @throws {ModelError} when the model cannot be opened: one line that names the file
    * @throws {DeviceError} when the device that was asked for cannot be had: one line
    */
-  static async start(folder: string, options: DenoiserOptions): Promise<RemoteDenoiser> {
-    const { device, threads, passTimeoutMs, log } = options
-    const manifest = await loadManifest(folder)
+  static async start(
+    folder: string,
+    manifest: Manifest,
+    { device, log, ...options }: DenoiserOptions
+  ): Promise<RemoteDenoiser> {
     const onLine = (line: string) => log('warn', `${manifest.name}: ${line}`)
     const closing = new AbortController()
-    const common = { folder, manifest, threads, passTimeoutMs, onLine, signal: closing.signal }
+    const common = { ...options, folder, manifest, onLine, signal: closing.signal }
     const first = await startFirst(device, common)
     if (first.fallback) log('info', `${manifest.name} runs on the CPU: ${first.fallback}`)
     return new RemoteDenoiser(first, log, closing)

@@ -5,11 +5,12 @@ import type { Sequence } from './sequence.js'
  * Who waits and who runs, both in the order in which they are served. First come, first served: nobody overtakes the
  * sequence at the head of the queue, however long it is.
  *
- *   add -> queued (waits for room) -> running (shares passes) -> remove
+ *   add -> queued (waits for room) -> running (waits for a pass <-> is in one) -> remove
  */
 export class Admission {
   readonly #queued = new Set<Sequence>()
   readonly #running = new Set<Sequence>()
+  readonly #inPass = new Set<Sequence>()
   readonly #context: number
   readonly #maxTokens: number
 
@@ -26,7 +27,6 @@ export class Admission {
     return this.#queued.size
   }
 
-  /** The one that has waited longest for a pass comes first. */
   get running(): readonly Sequence[] {
     return [...this.#running]
   }
@@ -51,8 +51,8 @@ export class Admission {
     this.admit()
   }
 
-  /** Lets the queue's head run while there is room. True when somebody runs. */
-  admit(): boolean {
+  /** Lets the queue's head run while there is room. Returns who waits for a pass, the longest first. */
+  admit(): readonly Sequence[] {
     let { tokens } = this
     for (const sequence of this.#queued) {
       tokens += this.padded(sequence.length)
@@ -60,22 +60,25 @@ export class Admission {
       this.#queued.delete(sequence)
       this.#running.add(sequence)
     }
-    return this.#running.size > 0
+    return this.running.filter((sequence) => !this.#inPass.has(sequence))
   }
 
-  /** Puts a running sequence behind the others that run. */
-  requeue(sequence: Sequence): void {
-    this.#running.delete(sequence)
-    this.#running.add(sequence)
+  /** They are in a pass now. */
+  depart(sequences: readonly Sequence[]): void {
+    for (const sequence of sequences) this.#inPass.add(sequence)
+  }
+
+  /** Their pass is over: they go behind the others that run, but for those that left meanwhile. */
+  comeBack(sequences: readonly Sequence[]): void {
+    for (const sequence of sequences) {
+      this.#inPass.delete(sequence)
+      if (this.#running.delete(sequence)) this.#running.add(sequence)
+    }
   }
 
   /** True when it was here. */
   remove(sequence: Sequence): boolean {
     return this.#queued.delete(sequence) || this.#running.delete(sequence)
-  }
-
-  has(sequence: Sequence): boolean {
-    return this.#queued.has(sequence) || this.#running.has(sequence)
   }
 
   /** Rounds of passes until `count` sequences have left the queue: running ones end after their remaining passes. */

@@ -1,14 +1,14 @@
 import { type Denoiser, DenoiserLost, type Pass, type Revealed } from '../denoiser/denoiser.js'
 import { RequestError } from '../errors.js'
 import { Admission } from './admission.js'
-import { applyRevealed, assemblePass, nextBatch } from './batch.js'
+import { applyRevealed, assemblePass, type Batch, nextBatch } from './batch.js'
 import { PassCost } from './pass-cost.js'
 import type { Sequence } from './sequence.js'
 
 export interface SchedulerOptions {
   /** Sequences that may wait for a place; one more is refused. */
   readonly maxQueue: number
-  /** Padded tokens that may be under way at once: bounds the memory of a pass. One sequence always fits. */
+  /** Padded tokens of a pass: bounds its memory. One sequence always fits. */
   readonly maxBatchTokens: number
   /** Told of every pass, for metrics. */
   readonly onPass?: (pass: PassReport) => void
@@ -41,6 +41,10 @@ const ATTEMPTS = 3
 /**
  * Decides which sequences share the next pass: the one that has waited longest, and all that fit beside it. Sequences
  * join and leave between passes. A pass that is lost is run again, with the same coins.
+ *
+ *   submit -> queued -> running -> in a pass -> running -> ... -> done
+ *
+ * There are as many lanes as the denoiser runs passes at once. One that has ended its pass takes the next batch.
  */
 export class Scheduler {
   readonly #denoiser: Denoiser
@@ -49,13 +53,13 @@ export class Scheduler {
   readonly #cost = new PassCost()
   readonly #counts = { passes: 0, rows: 0, steps: 0, emptySteps: 0 }
   readonly #outcomes: Record<Outcome, number> = { completed: 0, cancelled: 0, failed: 0, refused: 0 }
-  #loop: Promise<void> | undefined
+  readonly #lanes = new Set<Promise<void>>()
   #draining = false
 
   constructor(denoiser: Denoiser, options: SchedulerOptions) {
     this.#denoiser = denoiser
     this.#options = options
-    this.#admission = new Admission(this.#context, options.maxBatchTokens)
+    this.#admission = new Admission(this.#context, options.maxBatchTokens * denoiser.parallel)
   }
 
   get stats(): SchedulerStats {
@@ -74,19 +78,18 @@ export class Scheduler {
     this.#admission.add(sequences)
     const over = this.#admission.queued - this.#options.maxQueue
     if (over > 0) throw this.#refuse(sequences, over)
-    this.#loop ??= this.#run()
+    this.#wake()
   }
 
   /** Ends sequences early: `completed` when nobody needs the rest, else with the error its reader gets. */
   leave(sequences: readonly Sequence[], error?: RequestError): void {
     for (const sequence of sequences) this.#end(sequence, error ? 'cancelled' : 'completed', error)
-    this.#admission.admit()
+    this.#wake()
   }
 
-  /** Milliseconds a pass takes for the load of now and one more sequence of this length. */
+  /** Milliseconds until all that runs, and one more sequence of this length, have had a pass. */
   expectedRoundMs(length: number): number {
-    const tokens = this.#admission.tokens + this.#admission.padded(length)
-    return this.#cost.estimate(Math.min(tokens, this.#options.maxBatchTokens))
+    return this.#roundMs(this.#admission.tokens + this.#admission.padded(length))
   }
 
   /** Milliseconds until a sequence that came now would get its first pass. */
@@ -97,7 +100,7 @@ export class Scheduler {
   /** Refuses new work and resolves when what was accepted is done. */
   async drain(): Promise<void> {
     this.#draining = true
-    await this.#loop
+    while (this.#lanes.size > 0) await Promise.all(this.#lanes)
   }
 
   /** Refuses new work and ends what is under way with an error. */
@@ -109,15 +112,36 @@ export class Scheduler {
     )
   }
 
-  async #run(): Promise<void> {
-    while (this.#admission.admit()) await this.#pass()
-    this.#loop = undefined
+  /** Starts passes while there is a lane for one and somebody who waits. */
+  #wake(): void {
+    while (this.#lanes.size < this.#denoiser.parallel) {
+      const batch = this.#takeBatch()
+      if (!batch) return
+      // Not before it is counted: whoever submits more meanwhile comes by here again.
+      const lane = Promise.resolve()
+        .then(() => this.#pass(batch))
+        .finally(() => {
+          this.#lanes.delete(lane)
+          this.#admission.comeBack(batch.sequences)
+          this.#wake()
+        })
+      this.#lanes.add(lane)
+    }
   }
 
-  async #pass(): Promise<void> {
-    const batch = nextBatch(this.#admission.running, this.#context, this.#options.maxBatchTokens)
+  /** The batch of the next pass, when somebody waits for one. Lanes share what runs evenly. */
+  #takeBatch(): Batch | undefined {
+    const waiting = this.#admission.admit()
+    if (waiting.length === 0) return undefined
+    const share = Math.ceil(this.#admission.tokens / this.#denoiser.parallel)
+    const batch = nextBatch(waiting, this.#context, Math.min(share, this.#options.maxBatchTokens))
+    this.#admission.depart(batch.sequences)
+    return batch
+  }
+
+  async #pass(batch: Batch): Promise<void> {
     const start = performance.now()
-    const roundMs = this.#cost.estimate(this.#admission.tokens)
+    const roundMs = this.#roundMs(this.#admission.tokens)
     for (const sequence of batch.sequences) {
       sequence.startedAt ??= start
       sequence.heedDeadline(start, roundMs)
@@ -134,7 +158,6 @@ export class Scheduler {
     applyRevealed(batch, revealed)
     for (const sequence of batch.sequences) {
       if (sequence.done) this.#end(sequence, 'completed')
-      else if (this.#admission.has(sequence)) this.#admission.requeue(sequence) // else it left during the pass
     }
     this.#count(pass, revealed.passMs, totalMs)
   }
@@ -183,7 +206,13 @@ export class Scheduler {
 
   /** Milliseconds until `count` sequences have left the queue. */
   #msUntilLeft(count: number): number {
-    return Math.ceil(this.#cost.estimate(this.#admission.tokens) * this.#admission.roundsUntilLeft(count))
+    return Math.ceil(this.#roundMs(this.#admission.tokens) * this.#admission.roundsUntilLeft(count))
+  }
+
+  /** Milliseconds until each of the running sequences, of so many padded tokens in all, has had a pass. */
+  #roundMs(tokens: number): number {
+    const { parallel } = this.#denoiser
+    return this.#cost.estimate(Math.min(tokens, this.#options.maxBatchTokens * parallel)) / parallel
   }
 
   get #context(): number {

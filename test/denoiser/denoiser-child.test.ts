@@ -14,6 +14,7 @@ async function start(t: Test, fault: string, device: Device = 'cpu') {
     folder: 'models/x',
     manifest: { ...manifest, name: fault },
     device,
+    deviceId: 0,
     threads: 1,
     passTimeoutMs: 60_000,
     onLine: () => {},

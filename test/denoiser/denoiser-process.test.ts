@@ -13,7 +13,7 @@ t.test('the process ends with its owner, not with a signal to the group', async 
     return (await once(child, 'message'))[0]
   }
   const manifest = await loadManifest(toys.mixture)
-  const load = { id: 1, type: 'load', folder: toys.mixture, manifest, device: 'cpu', threads: 1 }
+  const load = { id: 1, type: 'load', folder: toys.mixture, manifest, device: 'cpu', deviceId: 0, threads: 1 }
   t.same(await ask(load), { id: 1, type: 'loaded' })
   child.kill('SIGINT')
   child.kill('SIGTERM')

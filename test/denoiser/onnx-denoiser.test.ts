@@ -5,7 +5,7 @@ import { OnnxDenoiser } from '../../src/denoiser/onnx-denoiser.js'
 import { alone, golden, toPass, toys } from './toy.js'
 
 const noProvider = missingCudaProvider() ? {} : { skip: 'the provider is there' }
-const options = { device: 'cpu', threads: 1 } as const
+const options = { device: 'cpu', deviceId: 0, threads: 1 } as const
 const denoisers = {
   'toy-mixture': await OnnxDenoiser.load(toys.mixture, options),
   'toy-product': await OnnxDenoiser.load(toys.product, options)
@@ -100,7 +100,7 @@ t.test('a file that is no graph, and a device without a variant, are refused in 
 })
 
 t.test('cuda without its provider is refused in one line', noProvider, async (t) => {
-  await t.rejects(OnnxDenoiser.load(toys.product, { device: 'cuda', threads: 1 }), {
+  await t.rejects(OnnxDenoiser.load(toys.product, { device: 'cuda', deviceId: 0, threads: 1 }), {
     name: 'DeviceError',
     message: /^cuda cannot be used: the CUDA provider is not installed [^\n]+$/
   })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { missingCudaProvider } from '../../src/denoiser/cuda-provider.js'
 import { DenoiserLost, type Revealed } from '../../src/denoiser/denoiser.js'
+import { loadManifest } from '../../src/denoiser/manifest.js'
 import { type DenoiserOptions, RemoteDenoiser } from '../../src/denoiser/remote-denoiser.js'
 import { copyToy, golden, toPass, toys } from './toy.js'
 
@@ -12,8 +13,9 @@ const noGpu = missingCudaProvider() ? {} : { skip: 'there may be a GPU' }
 
 async function start(t: Test, changes: Partial<DenoiserOptions> = {}, folder: string = toys.mixture) {
   const log: string[] = []
-  const denoiser = await RemoteDenoiser.start(folder, {
+  const denoiser = await RemoteDenoiser.start(folder, await loadManifest(folder), {
     device: 'cpu',
+    deviceId: 0,
     threads: 1,
     passTimeoutMs: 60_000,
     log: (level, line) => log.push(`${level} ${line}`),

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { RemoteDenoiser } from '../../src/denoiser/remote-denoiser.js'
+import { DenoiserPool } from '../../src/denoiser/denoiser-pool.js'
+import { loadManifest } from '../../src/denoiser/manifest.js'
 import { Engine } from '../../src/engine.js'
 import { Scheduler } from '../../src/scheduler/scheduler.js'
 import { loadTokenizer } from '../../src/tokenizer/gpt2-tokenizer.js'
@@ -13,7 +14,8 @@ const tokenizer = await loadTokenizer('models/tokenizers/gpt2')
 for (const [kind, folder] of Object.entries(toys)) {
   t.test(`what the ${kind} toy writes follows the law that Python enumerated`, async (t) => {
     const name = `toy-${kind}` as keyof typeof golden
-    const denoiser = await RemoteDenoiser.start(folder, {
+    // Two processes: what one text draws must not depend on where its passes run.
+    const denoiser = await DenoiserPool.start(folder, await loadManifest(folder), [0, 1], {
       device: 'cpu',
       threads: 1,
       passTimeoutMs: 30_000,

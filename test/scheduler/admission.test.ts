@@ -9,7 +9,7 @@ t.test('the head of the queue runs when there is room, and nobody overtakes it',
   t.same(admission.running, [first])
   t.equal(admission.queued, 2)
   admission.remove(first!)
-  t.ok(admission.admit())
+  t.same(admission.admit(), [long])
   t.same(admission.running, [long])
   admission.remove(long!)
   admission.admit()
@@ -26,8 +26,20 @@ t.test('after its pass a sequence waits behind the others', async (t) => {
   const admission = new Admission(64, 1000)
   const [a, b, c] = [makeSequence(5, 4, 1), makeSequence(5, 4, 2), makeSequence(5, 4, 3)]
   admission.add([a!, b!, c!])
-  admission.requeue(a!)
-  t.same(admission.running, [b, c, a])
+  admission.depart([a!])
+  t.same(admission.admit(), [b, c])
+  admission.comeBack([a!])
+  t.same(admission.admit(), [b, c, a])
+})
+
+t.test('a sequence that left during its pass does not come back', async (t) => {
+  const admission = new Admission(64, 1000)
+  const [a, b] = [makeSequence(5, 4, 1), makeSequence(5, 4, 2)]
+  admission.add([a!, b!])
+  admission.depart([a!, b!])
+  admission.remove(a!)
+  admission.comeBack([a!, b!])
+  t.same(admission.admit(), [b])
 })
 
 t.test('places are free when as many have left as must, each after its remaining passes', async (t) => {

@@ -134,6 +134,40 @@ t.test(
   }
 )
 
+t.test('as many passes run at once as the denoiser can, each sequence in one of them', async (t) => {
+  const denoiser = new TableDenoiser({}, 2)
+  const scheduler = schedulerOn(denoiser)
+  const texts = Array.from({ length: 20 }, (_, i) => makeSequence(10 + i, 1 + (i % 6), i))
+  const solitary = await Promise.all(
+    texts.map((_, i) => {
+      const text = makeSequence(10 + i, 1 + (i % 6), i)
+      schedulerOn(new TableDenoiser()).submit([text])
+      return read(text)
+    })
+  )
+  let underWay = 0
+  let most = 0
+  const inPass = new Set<string>()
+  denoiser.before = async (pass) => {
+    most = Math.max(most, ++underWay)
+    // Coins are a sequence's own, so their first tells whose pass it is.
+    const owners = Array.from(pass.coins, String)
+    t.notOk(
+      owners.some((owner) => inPass.has(owner)),
+      'in one pass at a time'
+    )
+    for (const owner of owners) inPass.add(owner)
+    for (let turn = 0; turn < 1 + (denoiser.passes.length % 3); turn++) await new Promise(setImmediate)
+    for (const owner of owners) inPass.delete(owner)
+    underWay--
+  }
+  scheduler.submit(texts)
+  t.same(await Promise.all(texts.map(read)), solitary)
+  t.equal(most, 2)
+  await scheduler.drain()
+  t.equal(scheduler.stats.sequences.completed, 20)
+})
+
 t.test('a sequence longer than the budget still gets its passes, alone', async (t) => {
   const denoiser = new TableDenoiser()
   const scheduler = schedulerOn(denoiser, { maxBatchTokens: 16 })
