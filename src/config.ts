@@ -1,6 +1,16 @@
 /** Every setting once: name, range, default and description. Flags, variables, help and docs come from here. `readSettings` reads them. */
 import { availableCores } from './available-cores.js'
-import { choice, flagOf, integer, list, MAX_INTEGER, text, type Values, variableOf } from './setting.js'
+import {
+  choice,
+  flagOf,
+  integer,
+  integers,
+  list,
+  MAX_INTEGER,
+  text,
+  type Values,
+  variableOf
+} from './setting.js'
 
 const network = { group: 'Network' }
 const models = { group: 'Models' }
@@ -55,14 +65,12 @@ export const settings = {
     description:
       'Where passes run: auto (the GPU where there is a usable one), cuda (refuses to start without) or cpu.'
   }),
-  devices: list({
+  devices: integers({
     ...models,
-    argument: 'number',
-    expected: 'the number of a GPU',
-    defaultText: '0',
+    argument: 'numbers',
+    default: [0],
     description:
-      'Number of a GPU to use, as nvidia-smi counts them. May be repeated: each one gets a process, and texts are spread over them. On the CPU, one process for each.',
-    parseOne: (value) => (/^\d{1,3}$/.test(value) ? Number(value) : undefined)
+      'GPUs to use, as nvidia-smi counts them, such as 0,1: each gets a process, and texts are spread over them. On the CPU, one process for each.'
   }),
   threads: integer({
     ...models,

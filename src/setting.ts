@@ -71,6 +71,19 @@ export function real(
   }
 }
 
+/** Integers of at least 0 with commas between. */
+export function integers(
+  options: Words & { default: readonly number[]; argument: string }
+): Setting<readonly number[]> {
+  return {
+    ...options,
+    expected: 'integers of at least 0, with commas between',
+    defaultText: options.default.join(','),
+    many: false,
+    parse: one((value) => (/^\d{1,9}(,\d{1,9})*$/.test(value) ? value.split(',').map(Number) : undefined))
+  }
+}
+
 /** The same, with no value of its own: what it is then, `defaultText` says. */
 export function optional<T>(setting: Setting<T>, defaultText: string): Setting<T | null> {
   return { ...setting, default: null, defaultText }

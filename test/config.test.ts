@@ -30,6 +30,10 @@ t.test('a setting with several values takes them from repeated flags or between 
     ['x', 'student'],
     ['y', 'teacher']
   ])
+  t.same(read({}).devices, [0])
+  t.same(read({ devices: '0,3' }).devices, [0, 3])
+  t.same(read({}, { FEWSTEP_DEVICES: '1' }).devices, [1])
+  for (const devices of ['0,', 'a', '-1', ' ']) t.throws(() => read({ devices }), { name: 'ConfigError' })
 })
 
 t.test('a bad value is one line: flag or variable, what was expected, what came', async (t) => {
