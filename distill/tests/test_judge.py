@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from distill.diversity import distinct, entropy, self_bleu
+from distill.config import parse_arguments
+from distill.diversity import distinct, entropy, ngrams, self_bleu
 from distill.held_out import documents, split_documents
 from distill.judge_config import JudgeConfig
 from distill.judge_model import Judge, find_judge, load_judge
@@ -99,6 +100,7 @@ def test_only_tokens_that_hold_a_part_of_the_continuation_count(judge: Judge) ->
     tokens, before = judge.encode(prompt + "me again", len(prompt))
     assert judge.tokenizer.convert_ids_to_tokens(tokens) == ["The", "Ġdog", "Ġran", "Ġhome", "Ġagain"]
     assert before == 3
+    assert judge.encode("The dog ran", len("The dog"))[1] == 2
     assert judge.encode("The dog")[1] == 0
 
 
@@ -155,6 +157,21 @@ def test_self_bleu_takes_the_best_of_the_other_texts() -> None:
     assert self_bleu(texts) == pytest.approx(100 * each)
 
 
+def test_self_bleu_is_what_comparing_all_pairs_gives() -> None:
+    random = np.random.default_rng(3)
+    texts = [random.integers(0, 4, random.integers(5, 30)).tolist() for _ in range(12)]
+    scores = []
+    for i, text in enumerate(texts):
+        others = texts[:i] + texts[i + 1 :]
+        precisions = []
+        for n in range(1, 5):
+            matches = sum(min(c, max(ngrams(o, n)[gram] for o in others)) for gram, c in ngrams(text, n).items())
+            precisions.append((matches or 0.1) / (len(text) - n + 1))
+        nearest = min((len(o) for o in others), key=lambda length: (abs(length - len(text)), length))
+        scores.append(min(1, math.exp(1 - nearest / len(text))) * math.prod(precisions) ** 0.25)
+    assert self_bleu(texts) == pytest.approx(100 * np.mean(scores))
+
+
 def test_documents_that_were_cut_into_rows_are_whole_again(tmp_path: Path) -> None:
     end = END_OF_TEXT
     np.save(tmp_path / "valid.npy", np.array([[9, end, 1, 2], [3, 4, end, 5], [6, end, 7, 8]], dtype=np.uint16))
@@ -167,11 +184,11 @@ def test_documents_that_were_cut_into_rows_are_whole_again(tmp_path: Path) -> No
 def test_steps_are_for_all_models_or_for_each() -> None:
     assert JudgeConfig(out="o", models="a,b", steps="4,8").plan() == [("a", [4, 8]), ("b", [4, 8])]
     assert JudgeConfig(out="o", models="a,b", steps="4/16,32").plan() == [("a", [4]), ("b", [16, 32])]
-    for wrong in ({"steps": "4/8/9"}, {"steps": "4,x"}, {"protocol": "none"}, {"protocol": "prefix"}):
-        with pytest.raises(
-            SystemExit, match=f"--{'prompts' if 'prefix' in wrong.values() else next(iter(wrong))}: expected"
-        ):
-            JudgeConfig(out="o", **wrong)
+    for flag, got in (("steps", "4/8/9"), ("steps", "4,x"), ("protocol", "none")):
+        with pytest.raises(SystemExit, match=f"--{flag}: expected"):
+            parse_arguments(JudgeConfig, ["--out=o", "--models=a,b", f"--{flag}={got}"])
+    with pytest.raises(SystemExit, match="--prompts: expected"):
+        JudgeConfig(out="o", protocol="prefix")
 
 
 def test_a_judge_that_is_not_there_is_one_line() -> None:
@@ -181,7 +198,10 @@ def test_a_judge_that_is_not_there_is_one_line() -> None:
 
 def test_figures_take_the_place_of_earlier_ones_of_their_kind(tmp_path: Path) -> None:
     manifest = json.loads(Path(TOY, "model.json").read_text())
-    kept = [{"measure": "a bound", "value": 3}, {"judge": "j", "protocol": "prefix", "tokens": 8}]
+    kept = [
+        {"measure": "a bound", "protocol": "unconditional", "tokens": 8},
+        {"judge": "j", "protocol": "prefix", "tokens": 8},
+    ]
     earlier = {"judge": "an older one", "protocol": "unconditional", "tokens": 8, "perplexity": 1}
     (tmp_path / "model.json").write_text(json.dumps(manifest | {"evaluation": [*kept, earlier]}))
     figures = {"value": 2.0, "low": 1.0, "high": 3.0}
