@@ -14,29 +14,32 @@ import onnx
 from distill.denoiser import LAMBDA_DIM, LAMBDA_SCALE, DenoiserConfig, rotary_tables
 from distill.fold import FoldedBlock, FoldedDenoiser
 from distill.graph import BOOL, DOUBLE, FLOAT, INT32, INT64, Graph, value
+from distill.int8 import fits, int8_product
 from distill.sampler_graph import ALTERNATIVES, NEVER, Grid, add_sampler
 from distill.vocabulary import Vocabulary
 
 EPSILON = 1e-5
+PRECISIONS = ("float32", "float16", "int8")
 
 
 class DenoiserGraph(Graph):
     """
-    storage: type of the stored matrices. float16 halves the file; a Cast, which ONNX Runtime folds when it loads the
-    model, makes them float32 again, so that arithmetic is float32.
+    precision: float32; float16, which halves the file: a Cast, which ONNX Runtime folds when it loads the model, makes the matrices
+    float32 again, and so is arithmetic; int8 (distill/int8.py), where the embedding is stored as float16.
     """
 
-    def __init__(self, config: DenoiserConfig, context: int, storage: type) -> None:
+    def __init__(self, config: DenoiserConfig, context: int, precision: str) -> None:
         super().__init__()
         self.config = config
-        self.storage = storage
+        self.precision = precision
         width = config.width // config.heads
         cos, sin = rotary_tables(context + 1, width)  # ONNX Runtime wants a row for each of a sequence, lambda counted
         self.rotary = (self.constant(cos.numpy(), "cos"), self.constant(sin.numpy(), "sin"))
 
     def matrix(self, array: np.ndarray, hint: str) -> str:
-        stored = self.constant(array.astype(self.storage), hint)
-        return stored if self.storage is np.float32 else self.op("Cast", stored, to=FLOAT)
+        if self.precision == "float32":
+            return self.vector(array, hint)
+        return self.op("Cast", self.constant(array.astype(np.float16), hint), to=FLOAT)
 
     def vector(self, array: np.ndarray, hint: str) -> str:
         return self.constant(array.astype(np.float32), hint)
@@ -46,7 +49,10 @@ class DenoiserGraph(Graph):
         return self.op("LayerNormalization", x, *scale_and_bias, axis=-1, epsilon=EPSILON)
 
     def linear(self, x: str, weight: np.ndarray, bias: np.ndarray | None, hint: str) -> str:
-        y = self.op("MatMul", x, self.matrix(weight, hint))
+        if self.precision == "int8" and fits(weight):
+            y = int8_product(self, x, weight, hint)
+        else:
+            y = self.op("MatMul", x, self.matrix(weight, hint))
         return y if bias is None else self.op("Add", y, self.vector(bias, hint + "_bias"))
 
     def attention(self, x: str, block: FoldedBlock, positions: str, lengths: str) -> str:
@@ -85,11 +91,11 @@ def build(
     folded: FoldedDenoiser,
     vocabulary: Vocabulary,
     context: int,
-    storage: type = np.float16,
+    precision: str = "float16",
     with_logits: bool = False,
 ) -> onnx.ModelProto:
     """with_logits adds the output `logits` (R, vocabulary), for comparisons."""
-    g = DenoiserGraph(config, context, storage)
+    g = DenoiserGraph(config, context, precision)
     tokens = g.op("Cast", "tokens", to=INT64)
     ids = tokens
     if not vocabulary.complete:
@@ -151,17 +157,21 @@ def build(
     if with_logits:
         g.rename(g.op("Slice", logits, g.ints(0), g.ints(len(vocabulary)), g.ints(1)), "logits")
         outputs.append(value("logits", FLOAT, ["R", len(vocabulary)]))
-    model = g.model("denoiser", inputs, outputs)
-    onnx.checker.check_model(model)
-    return model
+    return g.model("denoiser", inputs, outputs)
 
 
 def add_head(g: DenoiserGraph, hidden: str, folded: FoldedDenoiser, embedding: str, vocabulary: int) -> str:
-    """Logits (R, columns of the sampler's grid). Tied: the embedding's own matrix, so that the file holds it once."""
+    """
+    Logits (R, columns of the sampler's grid). Tied: the embedding's own matrix, so that the file holds it once; as int8 it is a matrix of
+    its own.
+    """
     filler = Grid.of(vocabulary).columns - vocabulary
     bias = np.concatenate([folded.head_bias, np.full(filler, NEVER)])
-    if folded.head is not None:
-        return g.linear(hidden, np.pad(folded.head, ((0, 0), (0, filler))), bias, "head")
+    head = folded.head
+    if head is None and g.precision == "int8":
+        head = folded.embedding[:vocabulary].T
+    if head is not None:
+        return g.linear(hidden, np.pad(head, ((0, 0), (0, filler))), bias, "head")
     real = g.op("Slice", embedding, g.ints(0), g.ints(vocabulary), g.ints(0))
     if filler:
         real = g.op("Concat", real, g.vector(np.zeros((filler, g.config.width)), "filler"), axis=0)

@@ -11,8 +11,11 @@ PyTorch model to 1e-4, both in float32.
 import hashlib
 import json
 import subprocess
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -22,11 +25,16 @@ import torch
 
 from distill.config import parse_arguments
 from distill.denoiser import Denoiser, DenoiserConfig
-from distill.denoiser_graph import build
+from distill.denoiser_graph import PRECISIONS, build
 from distill.fold import fold
 from distill.vocabulary import END_OF_TEXT, MASK, SIZE, Vocabulary
 
 LARGEST_DIFFERENCE = 1e-4  # of a logit
+NAMES = {
+    "float32": "float32",
+    "float16": "float32 (matrices stored as float16)",
+    "int8": "int8 matrices, rows quantised as they come",
+}
 INLINE_BYTES = 1 << 20  # smaller models are one file
 
 Feeds = dict[str, np.ndarray]
@@ -39,6 +47,7 @@ class ExportConfig:
     out: str
     card: str  # JSON: description, licence, provenance, steps, teacher
     context: int = 256
+    precision: str = "float16"  # float32, float16, int8: those to write, the one to prefer first
 
 
 def load_model(checkpoint: Path) -> tuple[Denoiser, dict[str, Any]]:
@@ -85,31 +94,38 @@ def reference_logits(model: Denoiser, vocabulary: Vocabulary, feeds: Feeds) -> n
     return model.logits(at_rows)[:, : len(vocabulary)].numpy()
 
 
-def graph_logits(model: Denoiser, vocabulary: Vocabulary, context: int, storage: type, feeds: Feeds) -> np.ndarray:
-    graph = build(model.config, fold(model), vocabulary, context, storage, with_logits=True)
-    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
-    return session.run(["logits"], feeds)[0]
+def graph_logits(model: Denoiser, vocabulary: Vocabulary, context: int, precision: str, feeds: Feeds) -> np.ndarray:
+    """Through a file: a graph of 2 GiB and more cannot be handed over in memory, and a smaller one would be there twice."""
+    with TemporaryDirectory() as folder:
+        write_graph(build(model.config, fold(model), vocabulary, context, precision, with_logits=True), Path(folder))
+        session = onnxruntime.InferenceSession(Path(folder) / "denoiser.onnx", providers=["CPUExecutionProvider"])
+        return session.run(["logits"], feeds)[0]
 
 
-def check_parity(model: Denoiser, vocabulary: Vocabulary, context: int, storage: type) -> dict[str, Any]:
-    """Logits of the folded float32 graph against the unfolded model, and what storing float16 changes."""
+def check_parity(
+    model: Denoiser,
+    vocabulary: Vocabulary,
+    context: int,
+    precisions: Sequence[str],
+    largest: float = LARGEST_DIFFERENCE,
+) -> dict[str, Any]:
+    """Logits of the folded float32 graph against the unfolded model; and what the precisions that are stored change."""
     feeds = random_feeds(model.config, vocabulary, min(context, 64))
     expected = reference_logits(model, vocabulary, feeds)
-    folded = graph_logits(model, vocabulary, context, np.float32, feeds)
-    difference = float(np.abs(folded - expected).max())
-    assert difference <= LARGEST_DIFFERENCE, f"the graph and PyTorch differ by {difference:g} in a logit"
-    parity: dict[str, Any] = {
-        "rows": len(expected),
-        "max_abs_logit_difference": difference,
-        "top_1_agreement": float((folded.argmax(-1) == expected.argmax(-1)).mean()),
-    }
-    if storage is not np.float32:
-        stored = graph_logits(model, vocabulary, context, storage, feeds)
-        parity["stored_as"] = np.dtype(storage).name
-        parity["stored_max_abs_logit_difference"] = float(np.abs(stored - expected).max())
-        parity["stored_mean_kl"] = float(kl(expected, stored).mean())
-        parity["stored_top_1_agreement"] = float((stored.argmax(-1) == expected.argmax(-1)).mean())
-    return parity
+
+    def compared(precision: str) -> dict[str, float]:
+        logits = graph_logits(model, vocabulary, context, precision, feeds)
+        return {
+            "max_abs_logit_difference": float(np.abs(logits - expected).max()),
+            "mean_kl": float(kl(expected, logits).mean()),
+            "top_1_agreement": float((logits.argmax(-1) == expected.argmax(-1)).mean()),
+        }
+
+    figures = {precision: compared(precision) for precision in dict.fromkeys(("float32", *precisions))}
+    difference = figures["float32"]["max_abs_logit_difference"]
+    if difference > largest:
+        raise SystemExit(f"the graph and PyTorch differ by {difference:g} in a logit; expected at most {largest:g}")
+    return {"rows": len(expected), **figures}
 
 
 def kl(logits: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -118,30 +134,44 @@ def kl(logits: np.ndarray, other: np.ndarray) -> np.ndarray:
     return (p.exp() * (p - q)).sum(-1).numpy()
 
 
-def write_graph(graph: onnx.ModelProto, folder: Path) -> list[dict[str, Any]]:
+def write_graph(graph: onnx.ModelProto, folder: Path, name: str = "denoiser.onnx") -> list[dict[str, Any]]:
     """Writes the graph, large ones with their weights in a file beside it. Returns the manifest's entries."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("denoiser.onnx*"):
-        old.unlink()  # onnx appends to a weights file that is there
+    path, weights = folder / name, folder / f"{name}.data"
+    for old in (path, weights):
+        old.unlink(missing_ok=True)  # onnx appends to a weights file that is there
     large = graph.ByteSize() > INLINE_BYTES
-    weights = "denoiser.onnx.data"
-    onnx.save_model(graph, folder / "denoiser.onnx", save_as_external_data=large, location=weights, size_threshold=1024)
+    onnx.save_model(graph, path, save_as_external_data=large, location=weights.name, size_threshold=1024)
+    onnx.checker.check_model(path)
     if large:
-        (folder / weights).chmod(0o644)  # onnx makes it readable to its owner alone
-    return [
-        {"path": path.name, "bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-        for path in sorted(folder.glob("denoiser.onnx*"))
-    ]
+        weights.chmod(0o644)  # onnx makes it readable to its owner alone
+    return [entry(file) for file in (path, weights) if file.exists()]
+
+
+def entry(file: Path) -> dict[str, Any]:
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    return {"path": file.name, "bytes": file.stat().st_size, "sha256": digest}
 
 
 def export(
-    model: Denoiser, vocabulary: Vocabulary, context: int, out: Path, card: dict[str, Any], storage: type = np.float16
+    model: Denoiser,
+    vocabulary: Vocabulary,
+    context: int,
+    out: Path,
+    card: dict[str, Any],
+    precisions: Sequence[str] = ("float16",),
+    largest_difference: float = LARGEST_DIFFERENCE,
 ) -> dict[str, Any]:
-    """Writes the model folder and returns its manifest."""
+    """Writes the model folder and returns its manifest. On each device the first precision that suits it is served."""
     config = model.config
-    parity = check_parity(model, vocabulary, context, storage)
-    files = write_graph(build(config, fold(model), vocabulary, context, storage), out)
-    stored = "" if storage is np.float32 else " (matrices stored as float16)"
+    parity = check_parity(model, vocabulary, context, precisions, largest_difference)
+    variants = []
+    for precision in precisions:
+        graph = "denoiser.onnx" if precision == precisions[0] else f"denoiser.{precision}.onnx"
+        files = write_graph(build(config, fold(model), vocabulary, context, precision), out, graph)
+        devices = ["cpu"] if precision == "int8" else ["cpu", "cuda"]
+        variants.append({"precision": NAMES[precision], "devices": devices, "graph": graph, "files": files})
     manifest = {
         "format": 1,
         "name": out.name,
@@ -164,14 +194,7 @@ def export(
             "heads": config.heads,
             "tied_embedding": config.tied,
         },
-        "variants": [
-            {
-                "precision": "float32" + stored,
-                "devices": ["cpu", "cuda"],
-                "graph": "denoiser.onnx",
-                "files": files,
-            }
-        ],
+        "variants": variants,
         "licence": card["licence"],
         "provenance": card["provenance"],
         "parity": parity,
@@ -179,6 +202,31 @@ def export(
     }
     (out / "model.json").write_text(json.dumps(manifest, indent=2) + "\n")
     return manifest
+
+
+def parse_precisions(text: str) -> list[str]:
+    names = text.split(",")
+    if wrong := [name for name in names if name not in PRECISIONS]:
+        sys.exit(f"--precision: expected some of {', '.join(PRECISIONS)} with commas between, got {wrong[0]!r}")
+    return names
+
+
+def summary(out: str, manifest: dict[str, Any]) -> str:
+    """A table of what was written."""
+    lines = [f"{out}: {manifest['parameters']:,} parameters"]
+    for variant in manifest["variants"]:
+        size = sum(file["bytes"] for file in variant["files"]) / 2**20
+        lines.append(
+            f"  {variant['graph']}: {variant['precision']}, {size:.1f} MiB, for {' and '.join(variant['devices'])}"
+        )
+    lines.append(f"against PyTorch, on {manifest['parity']['rows']} rows:")
+    for precision in PRECISIONS:
+        if figures := manifest["parity"].get(precision):
+            difference, mean_kl, agreement = figures.values()
+            lines.append(
+                f"  {precision}: logits differ by {difference:.1e} at most, KL {mean_kl:.1e}, top-1 agreement {agreement:.1%}"
+            )
+    return "\n".join(lines)
 
 
 def commit() -> str | None:
@@ -193,9 +241,9 @@ def main(config: ExportConfig) -> None:
     card["provenance"] |= {"run": saved["progress"], "torch": torch.__version__, "commit": commit()}
     evaluation = Path(config.run) / "evaluation.json"  # by distill.evaluate
     card["evaluation"] = json.loads(evaluation.read_text()) if evaluation.exists() else []
-    manifest = export(model, Vocabulary.load(Path(config.vocabulary)), config.context, Path(config.out), card)
-    size = sum(file["bytes"] for file in manifest["variants"][0]["files"])
-    print(f"{config.out}: {manifest['parameters']:,} parameters, {size / 2**20:.1f} MiB, {manifest['parity']}")
+    vocabulary = Vocabulary.load(Path(config.vocabulary))
+    precisions = parse_precisions(config.precision)
+    print(summary(config.out, export(model, vocabulary, config.context, Path(config.out), card, precisions)))
 
 
 if __name__ == "__main__":

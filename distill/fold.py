@@ -5,7 +5,7 @@ Folding adaLN at export. Sigma is always 0, so the condition c and with it every
     gate (W h)                      =  (diag(gate) W) h
     gate (W h + b)                  =  (diag(gate) W) h + gate b
 
-Computed in float64. The head's mask row is dropped, which is SUBS: what is left is normalised by the softmax alone.
+Computed in float64, a matrix at a time, and kept in float32. The head's mask row is dropped, which is SUBS: what is left is normalised by the softmax alone.
 """
 
 from dataclasses import dataclass
@@ -38,11 +38,11 @@ class FoldedDenoiser:
 
 
 def fold(model: Denoiser) -> FoldedDenoiser:
-    state = {name: tensor.detach().double().cpu().numpy() for name, tensor in model.state_dict().items()}
+    state = {name: tensor.detach().cpu().float().numpy() for name, tensor in model.state_dict().items()}
     config = model.config
 
     def linear(name: str, x: Array) -> Array:
-        return state[f"{name}.weight"] @ x + state[f"{name}.bias"]
+        return state[f"{name}.weight"].astype(np.float64) @ x + state[f"{name}.bias"]
 
     sigma = np.concatenate([np.ones(FREQUENCIES // 2), np.zeros(FREQUENCIES // 2)])
     condition = silu(linear("sigma_map.mlp.2", silu(linear("sigma_map.mlp.0", sigma))))
@@ -51,12 +51,12 @@ def fold(model: Denoiser) -> FoldedDenoiser:
         at = f"blocks.{i}"
         shift1, scale1, gate1, shift2, scale2, gate2 = np.split(linear(f"{at}.adaLN_modulation", condition), 6)
         return FoldedBlock(
-            norm1=(state[f"{at}.norm1.weight"] * (1 + scale1), shift1),
+            norm1=(single(state[f"{at}.norm1.weight"] * (1 + scale1)), single(shift1)),
             qkv=state[f"{at}.attn_qkv.weight"].T,
-            out=(gate1[:, None] * state[f"{at}.attn_out.weight"]).T,
-            norm2=(state[f"{at}.norm2.weight"] * (1 + scale2), shift2),
+            out=single(gate1[:, None] * state[f"{at}.attn_out.weight"]).T,
+            norm2=(single(state[f"{at}.norm2.weight"] * (1 + scale2)), single(shift2)),
             mlp1=(state[f"{at}.mlp.0.weight"].T, state[f"{at}.mlp.0.bias"]),
-            mlp2=((gate2[:, None] * state[f"{at}.mlp.2.weight"]).T, gate2 * state[f"{at}.mlp.2.bias"]),
+            mlp2=(single(gate2[:, None] * state[f"{at}.mlp.2.weight"]).T, single(gate2 * state[f"{at}.mlp.2.bias"])),
         )
 
     shift, scale = np.split(linear("output_layer.adaLN_modulation", condition), 2)
@@ -64,11 +64,15 @@ def fold(model: Denoiser) -> FoldedDenoiser:
     return FoldedDenoiser(
         embedding=state["vocab_embed.embedding"],
         blocks=[fold_block(i) for i in range(config.blocks)],
-        norm=(state["output_layer.norm_final.weight"] * (1 + scale), shift),
+        norm=(single(state["output_layer.norm_final.weight"] * (1 + scale)), single(shift)),
         head=None if config.tied else state["output_layer.linear.weight"][: config.vocabulary].T,
         head_bias=state["output_layer.linear.bias"][: config.vocabulary],
         latent=[(state[f"{name}.weight"].T, state[f"{name}.bias"]) for name in names],
     )
+
+
+def single(x: Array) -> Array:
+    return x.astype(np.float32)
 
 
 def silu(x: Array) -> Array:

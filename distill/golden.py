@@ -173,7 +173,7 @@ def main() -> None:
             "licence": "Apache-2.0",
             "provenance": {"data": [], "command": "python -m distill.golden"},
         }
-        export(model, vocabulary, CONTEXT, FIXTURES / "models" / name, card, np.float32)
+        export(model, vocabulary, CONTEXT, FIXTURES / "models" / name, card, ["float32"])
         golden[name] = {"passes": golden_passes(model, vocabulary), "law": golden_laws(model, vocabulary)}
     (FIXTURES / "golden.json").write_text(json.dumps(golden, indent=1) + "\n")
     for name, values in golden.items():

@@ -50,7 +50,9 @@ class Graph:
 
     def model(self, name: str, inputs: list[ValueInfoProto], outputs: list[ValueInfoProto]):
         graph = helper.make_graph(self.nodes, name, inputs, outputs, self.initializers)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="fewstep")
+        domains = {"": OPSET} | {node.domain: 1 for node in self.nodes if node.domain}
+        imports = [helper.make_opsetid(domain, version) for domain, version in domains.items()]
+        model = helper.make_model(graph, opset_imports=imports, producer_name="fewstep")
         model.ir_version = IR_VERSION
         return model
 

@@ -22,7 +22,7 @@ CASES = [
 
 
 def session_of(model, vocabulary: Vocabulary) -> onnxruntime.InferenceSession:
-    graph = build(model.config, fold(model), vocabulary, CONTEXT, np.float32, with_logits=True)
+    graph = build(model.config, fold(model), vocabulary, CONTEXT, "float32", with_logits=True)
     return onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
@@ -47,7 +47,7 @@ def test_a_float16_file_computes_in_float32() -> None:
                 parameter.zero_()
             if "blocks" in name and name.endswith("adaLN_modulation.bias"):  # gates of 1: folding then rounds nothing
                 parameter.view(6, -1)[[2, 5]] = 1
-    graph = build(model.config, fold(model), vocabulary, CONTEXT, np.float16, with_logits=True)
+    graph = build(model.config, fold(model), vocabulary, CONTEXT, "float16", with_logits=True)
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     feeds = random_feeds(model.config, vocabulary, CONTEXT)
     got = session.run(["logits"], feeds)[0]
