@@ -21,7 +21,7 @@ class Site(BaseHTTPRequestHandler):
     served: list[str] = []  # noqa: RUF012
 
     def do_GET(self) -> None:
-        address = f"http://127.0.0.1:{self.server.server_address[1]}"
+        address = f"http://127.0.0.1:{self.server.server_port}"  # type: ignore[attr-defined]
         record = {"files": [{"key": "a.ckpt", "checksum": f"md5:{Site.checksum}", "links": {"self": f"{address}/a"}}]}
         pages = {
             "/owner/name/resolve/branch/model.safetensors": WEIGHTS,

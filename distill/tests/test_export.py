@@ -5,9 +5,10 @@ import onnxruntime
 import pytest
 import torch
 
-from distill.denoiser_graph import build
+from distill.denoiser_graph import PRECISIONS, build
 from distill.export_onnx import Feeds, random_feeds, reference_logits
 from distill.fold import fold
+from distill.int8 import quantise
 from distill.vocabulary import MASK, Vocabulary
 
 from .conftest import random_denoiser, random_vocabulary
@@ -21,8 +22,8 @@ CASES = [
 ]
 
 
-def session_of(model, vocabulary: Vocabulary) -> onnxruntime.InferenceSession:
-    graph = build(model.config, fold(model), vocabulary, CONTEXT, "float32", with_logits=True)
+def session_of(model, vocabulary: Vocabulary, precision: str = "float32") -> onnxruntime.InferenceSession:
+    graph = build(model.config, fold(model), vocabulary, CONTEXT, precision, with_logits=True)
     return onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
@@ -47,11 +48,26 @@ def test_a_float16_file_computes_in_float32() -> None:
                 parameter.zero_()
             if "blocks" in name and name.endswith("adaLN_modulation.bias"):  # gates of 1: folding then rounds nothing
                 parameter.view(6, -1)[[2, 5]] = 1
-    graph = build(model.config, fold(model), vocabulary, CONTEXT, "float16", with_logits=True)
-    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     feeds = random_feeds(model.config, vocabulary, CONTEXT)
-    got = session.run(["logits"], feeds)[0]
+    got = session_of(model, vocabulary, "float16").run(["logits"], feeds)[0]
     assert np.abs(got - reference_logits(model, vocabulary, feeds)).max() <= 1e-4
+
+
+def test_int8_stays_close_to_float32() -> None:
+    vocabulary, model = random_vocabulary(700), random_denoiser(700, mixture=True)
+    feeds = random_feeds(model.config, vocabulary, CONTEXT)
+    expected = reference_logits(model, vocabulary, feeds)
+    got = session_of(model, vocabulary, "int8").run(["logits"], feeds)[0]
+    assert 0 < np.abs(got - expected).max() < 0.02 * np.abs(expected).max()
+
+
+def test_quantised_weights_are_within_half_a_level() -> None:
+    weight = np.random.default_rng(0).standard_normal((64, 5)).astype(np.float32)
+    weight[:32, 2] = 0
+    levels, scales = quantise(weight)
+    assert levels.shape == (5, 2, 32)
+    back = ((levels.astype(np.float32) - 128) * scales[..., None]).reshape(5, 64).T
+    assert (np.abs(back - weight) <= np.repeat(scales, 32, axis=1).T / 2 * 1.0001).all()
 
 
 def test_lambda_at_another_index_gives_the_same_logits() -> None:
@@ -81,9 +97,10 @@ def test_lambda_at_another_index_gives_the_same_logits() -> None:
 
 
 @pytest.mark.parametrize("mixture", [True, False])
-def test_a_sequence_is_the_same_to_the_bit_alone_and_in_a_batch(mixture: bool) -> None:
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_sequence_is_the_same_to_the_bit_alone_and_in_a_batch(mixture: bool, precision: str) -> None:
     vocabulary, model = random_vocabulary(700), random_denoiser(700, mixture=mixture)
-    session = session_of(model, vocabulary)
+    session = session_of(model, vocabulary, precision)
     feeds = random_feeds(model.config, vocabulary, CONTEXT, batch=4)
     names = ["logits", "revealed", "probability"]
     together = session.run(names, feeds)
