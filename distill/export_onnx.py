@@ -8,36 +8,29 @@ writes denoiser.onnx, denoiser.onnx.data and model.json, after checking that the
 PyTorch model to 1e-4, both in float32.
 """
 
-import hashlib
 import json
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-import onnx
-import onnxruntime
 import torch
 
 from distill.config import parse_arguments
 from distill.denoiser import Denoiser, DenoiserConfig
 from distill.denoiser_graph import PRECISIONS, build
 from distill.fold import fold
+from distill.graph_file import write_graph
+from distill.parity import LARGEST_DIFFERENCE, check_parity
 from distill.vocabulary import END_OF_TEXT, MASK, SIZE, Vocabulary
 
-LARGEST_DIFFERENCE = 1e-4  # of a logit
 NAMES = {
     "float32": "float32",
     "float16": "float32 (matrices stored as float16)",
     "int8": "int8 matrices, rows quantised as they come",
 }
-INLINE_BYTES = 1 << 20  # smaller models are one file
-
-Feeds = dict[str, np.ndarray]
 
 
 @dataclass(slots=True)
@@ -56,102 +49,6 @@ def load_model(checkpoint: Path) -> tuple[Denoiser, dict[str, Any]]:
     model = Denoiser(DenoiserConfig(**saved["config"]))
     model.load_state_dict(saved["model"])
     return model.eval(), saved
-
-
-def random_feeds(config: DenoiserConfig, vocabulary: Vocabulary, context: int, batch: int = 3, seed: int = 0) -> Feeds:
-    """Half masked sequences of several lengths, and every masked position as a row."""
-    draw = np.random.default_rng(seed)
-    lengths = np.linspace(context, max(2, context // 3), batch).astype(np.int32)
-    tokens = draw.choice(vocabulary.token_ids, (batch, context)).astype(np.int32)
-    masked = draw.random((batch, context)) < 0.5
-    masked[:, 0] = True
-    tokens[masked] = MASK
-    inside = np.arange(context) < lengths[:, None]
-    rows = np.flatnonzero(masked & inside).astype(np.int32)
-    feeds: Feeds = {
-        "tokens": tokens,
-        "lengths": lengths,
-        "rows": rows,
-        "coins": draw.random(len(rows)),
-        "temperature": np.ones(len(rows), np.float32),
-        "top_p": np.ones(len(rows), np.float32),
-        "top_k": np.zeros(len(rows), np.int32),
-        "filtered": np.array(False),
-        "alternatives": np.array(False),
-    }
-    if config.mixture:
-        feeds["lambda"] = draw.random(batch, dtype=np.float32)
-    return feeds
-
-
-@torch.no_grad()
-def reference_logits(model: Denoiser, vocabulary: Vocabulary, feeds: Feeds) -> np.ndarray:
-    """The unfolded model's logits at the rows of a feed: (R, vocabulary)."""
-    tokens = torch.from_numpy(vocabulary.token_index[feeds["tokens"]]).long()
-    latent = torch.from_numpy(feeds["lambda"]) if "lambda" in feeds else None
-    hidden = model.trunk(tokens, latent, torch.from_numpy(feeds["lengths"]))
-    at_rows = hidden.flatten(0, 1)[torch.from_numpy(feeds["rows"]).long()]
-    return model.logits(at_rows)[:, : len(vocabulary)].numpy()
-
-
-def graph_logits(model: Denoiser, vocabulary: Vocabulary, context: int, precision: str, feeds: Feeds) -> np.ndarray:
-    """Through a file: a graph of 2 GiB and more cannot be handed over in memory, and a smaller one would be there twice."""
-    with TemporaryDirectory() as folder:
-        write_graph(build(model.config, fold(model), vocabulary, context, precision, with_logits=True), Path(folder))
-        session = onnxruntime.InferenceSession(Path(folder) / "denoiser.onnx", providers=["CPUExecutionProvider"])
-        return session.run(["logits"], feeds)[0]
-
-
-def check_parity(
-    model: Denoiser,
-    vocabulary: Vocabulary,
-    context: int,
-    precisions: Sequence[str],
-    largest: float = LARGEST_DIFFERENCE,
-) -> dict[str, Any]:
-    """Logits of the folded float32 graph against the unfolded model; and what the precisions that are stored change."""
-    feeds = random_feeds(model.config, vocabulary, min(context, 64))
-    expected = reference_logits(model, vocabulary, feeds)
-
-    def compared(precision: str) -> dict[str, float]:
-        logits = graph_logits(model, vocabulary, context, precision, feeds)
-        return {
-            "max_abs_logit_difference": float(np.abs(logits - expected).max()),
-            "mean_kl": float(kl(expected, logits).mean()),
-            "top_1_agreement": float((logits.argmax(-1) == expected.argmax(-1)).mean()),
-        }
-
-    figures = {precision: compared(precision) for precision in dict.fromkeys(("float32", *precisions))}
-    difference = figures["float32"]["max_abs_logit_difference"]
-    if difference > largest:
-        raise SystemExit(f"the graph and PyTorch differ by {difference:g} in a logit; expected at most {largest:g}")
-    return {"rows": len(expected), **figures}
-
-
-def kl(logits: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """KL(softmax(logits) || softmax(other)) of each row, nats."""
-    p, q = (torch.from_numpy(x).double().log_softmax(-1) for x in (logits, other))
-    return (p.exp() * (p - q)).sum(-1).numpy()
-
-
-def write_graph(graph: onnx.ModelProto, folder: Path, name: str = "denoiser.onnx") -> list[dict[str, Any]]:
-    """Writes the graph, large ones with their weights in a file beside it. Returns the manifest's entries."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path, weights = folder / name, folder / f"{name}.data"
-    for old in (path, weights):
-        old.unlink(missing_ok=True)  # onnx appends to a weights file that is there
-    large = graph.ByteSize() > INLINE_BYTES
-    onnx.save_model(graph, path, save_as_external_data=large, location=weights.name, size_threshold=1024)
-    onnx.checker.check_model(path)
-    if large:
-        weights.chmod(0o644)  # onnx makes it readable to its owner alone
-    return [entry(file) for file in (path, weights) if file.exists()]
-
-
-def entry(file: Path) -> dict[str, Any]:
-    with file.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
-    return {"path": file.name, "bytes": file.stat().st_size, "sha256": digest}
 
 
 def export(

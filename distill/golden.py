@@ -18,7 +18,8 @@ import torch
 from torch import nn
 
 from distill.denoiser import Denoiser, DenoiserConfig
-from distill.export_onnx import Feeds, export, random_feeds, reference_logits
+from distill.export_onnx import export
+from distill.parity import Feeds, random_feeds, reference_logits
 from distill.vocabulary import END_OF_TEXT, MASK, Vocabulary
 
 FIXTURES = Path("test/fixtures")

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from distill.denoiser_graph import PRECISIONS, build
-from distill.export_onnx import Feeds, random_feeds, reference_logits
 from distill.fold import fold
 from distill.int8 import quantise
+from distill.parity import Feeds, random_feeds, reference_logits
 from distill.vocabulary import MASK, Vocabulary
 
 from .conftest import random_denoiser, random_vocabulary
