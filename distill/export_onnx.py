@@ -2,7 +2,7 @@
 Exports a checkpoint as a model folder that the server loads.
 
     python -m distill.export_onnx --run=runs/student --vocabulary=data/vocabulary.npy --out=models/student \\
-        --card=distill/cards/student.json
+        --card=CARD.json
 
 writes denoiser.onnx, denoiser.onnx.data and model.json, after checking that the folded graph gives the logits of the unfolded
 PyTorch model to 1e-4, both in float32.
