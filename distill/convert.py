@@ -32,34 +32,29 @@ LICENCES = {"hf:kuleshov-group/": "Apache-2.0"}
 class ConvertConfig:
     source: str
     out: str
-    precision: str = "float16"  # float32, float16, int8: those to write, the one to prefer first
+    precision: str = "float16"  # float32, float16, int8: those to write, the one to prefer first; or all
     context: int = 1024
     cache: str = "checkpoints"  # where fetched files go
 
 
 def convert(config: ConvertConfig) -> None:
     precisions = parse_precisions(config.precision)
-    path = fetch(config.source, Path(config.cache))
-    model = denoiser_of(read_checkpoint(path))
+    checkpoint = read_checkpoint(fetch(config.source, Path(config.cache)))
+    model = denoiser_of(checkpoint)
     if model.config.vocabulary != SIZE:
         raise CheckpointError(
             f"vocab_embed.embedding: expected {SIZE + 1} rows (GPT-2 and a mask), got {model.config.vocabulary + 1}"
         )
-    card = card_of(config.source, path, model.config)
+    card = card_of(config.source, checkpoint.file, model.config)
     out = Path(config.out)
     manifest = export(model, Vocabulary.all(), config.context, out, card, precisions, LARGEST_DIFFERENCE)
     print(summary(config.out, manifest))
     print(f"\nServe it: node dist/cli.js serve --model {config.out}")
 
 
-def card_of(source: str, path: Path, config: DenoiserConfig) -> dict[str, Any]:
+def card_of(source: str, file: Path, config: DenoiserConfig) -> dict[str, Any]:
     kind = "A mixture student (Di4C)" if config.mixture else "A masked-diffusion model (MDLM or SDTT)"
-    weights = (
-        path
-        if path.is_file()
-        else next(file for file in sorted(path.iterdir()) if file.suffix in (".safetensors", ".bin"))
-    )
-    with weights.open("rb") as content:
+    with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     return {
         "description": f"{kind}, converted from {source}.",
@@ -68,7 +63,7 @@ def card_of(source: str, path: Path, config: DenoiserConfig) -> dict[str, Any]:
         "licence": next((name for start, name in LICENCES.items() if source.startswith(start)), "that of the source"),
         "provenance": {
             "source": source,
-            "file": weights.name,
+            "file": file.name,
             "sha256": digest,
             "weights": "raw, not the moving average",
         },
@@ -78,5 +73,5 @@ def card_of(source: str, path: Path, config: DenoiserConfig) -> dict[str, Any]:
 if __name__ == "__main__":
     try:
         convert(parse_arguments(ConvertConfig))
-    except (CheckpointError, FileNotFoundError) as error:
+    except CheckpointError as error:
         sys.exit(str(error))

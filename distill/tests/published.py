@@ -1,12 +1,19 @@
 """
-Published checkpoints with random weights, and an independent reading of them: plain functions, nothing folded or fused, the lambda token last
-and without rotary, as the papers' code has it.
+Published checkpoints with random weights, in every layout, and an independent reading of them: plain functions, nothing folded or fused, the
+lambda token last and without rotary, as the papers' code has it.
 """
 
+import json
 import math
+import sys
+import types
+import typing
+from collections import defaultdict
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 from torch import Tensor
 
 State = dict[str, Tensor]
@@ -99,3 +106,63 @@ def published_logits(state: State, tokens: Tensor, latent: float | None, head: i
         x = x + gate2 * linear(f"blocks.{i}.mlp.2", h)
     shift, scale = linear("output_layer.adaLN_modulation", condition).chunk(2)
     return linear("output_layer.linear", norm("output_layer.norm_final", x) * (1 + scale) + shift)[:length]
+
+
+def hugging_face(state: State, folder: Path, prefix: str = "backbone.", **settings: object) -> Path:
+    folder.mkdir()
+    save_file({prefix + name: tensor for name, tensor in state.items()}, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps({"model_type": "mdlm", "time_conditioning": False, **settings}))
+    return folder
+
+
+def hugging_face_pickle(state: State, folder: Path) -> Path:
+    folder.mkdir()
+    torch.save({f"backbone.{name}": tensor for name, tensor in state.items()}, folder / "pytorch_model.bin")
+    return folder
+
+
+def lightning(state: State, folder: Path, **settings: object) -> Path:
+    """
+    As Lightning writes it: compiled names, a moving average, and as settings objects of OmegaConf and a tokenizer. Nodes know their parent and
+    classes, which are pickled too.
+    """
+    folder.mkdir()
+    packages = ("omegaconf", "omegaconf.dictconfig", "omegaconf.nodes", "omegaconf.base", "transformers")
+    modules = {name: types.ModuleType(name) for name in packages}
+
+    def kind(module: str, name: str) -> typing.Any:
+        made = type(name, (), {"__module__": module})
+        setattr(modules[module], name, made)
+        return made
+
+    dict_config = kind("omegaconf.dictconfig", "DictConfig")
+    any_node = kind("omegaconf.nodes", "AnyNode")
+    metadata = kind("omegaconf.base", "ContainerMetadata")
+    tokenizer = kind("transformers", "GPT2TokenizerFast")
+
+    def node(value: object, parent: object) -> object:
+        made = (dict_config if isinstance(value, dict) else any_node)()
+        about = metadata()
+        about.__dict__.update(ref_type=typing.Any, object_type=dict, key_type=str, resolver_cache=defaultdict(dict))
+        made.__dict__.update(_parent=parent, _metadata=about)
+        if isinstance(value, dict):
+            made.__dict__["_content"] = {key: node(item, made) for key, item in value.items()}
+        else:
+            made.__dict__["_val"] = value
+        return made
+
+    config = node({"T": 0, "time_conditioning": False, "model": {"length": 1024}, **settings}, None)
+    saved = {
+        "state_dict": {f"backbone._orig_mod.{name}": tensor for name, tensor in state.items()},
+        "ema": {"decay": 0.9999, "num_updates": 7, "shadow_params": [torch.zeros(3)]},
+        "optimizer_states": [{"state": {0: {"step": torch.tensor(3.0)}}, "param_groups": [{"betas": (0.9, 0.999)}]}],
+        "hyper_parameters": {"config": config, "tokenizer": tokenizer()},
+        "pytorch-lightning_version": "2.2.1",
+    }
+    sys.modules |= modules
+    try:
+        torch.save(saved, folder / "last.ckpt")
+    finally:
+        for name in packages:
+            del sys.modules[name]
+    return folder / "last.ckpt"
