@@ -4,16 +4,19 @@ Fetches published checkpoints.
     hf:OWNER/NAME[@REVISION]     model.safetensors (or pytorch_model.bin) and config.json of a Hugging Face repository
     zenodo:RECORD/FILE           a file of a Zenodo record
 
-A file that is there already with the right checksum is not fetched again.
+A file is kept where its checksum is the one that the site states, and not fetched again then.
 """
 
 import hashlib
 import json
 import re
 from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import quote
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from tqdm import tqdm
 
@@ -24,12 +27,17 @@ HUGGING_FACE = "https://huggingface.co"
 ZENODO = "https://zenodo.org"
 CHUNK = 1 << 20
 TIMEOUT_SECONDS = 60
+KINDS = {64: "sha256", 40: "git"}  # of a checksum that Hugging Face states, by its digits: large files, and small ones
+
+
+class NotThere(CheckpointError):
+    """The site has no such file."""
 
 
 def fetch(source: str, cache: Path, hugging_face: str = HUGGING_FACE, zenodo: str = ZENODO) -> Path:
     """A local path as it is; else the path of what was fetched. @raises CheckpointError: one line"""
     if match := re.fullmatch(r"hf:([^/@]+/[^/@]+)(?:@(.+))?", source):
-        repository, revision = match[1], match[2] or "main"
+        repository, revision = match[1], quote(match[2] or "main", safe="")
         folder = cache / repository.replace("/", "--") / revision
         return from_hugging_face(f"{hugging_face}/{repository}/resolve/{revision}", folder)
     if match := re.fullmatch(r"zenodo:(\d+)/([^/]+)", source):
@@ -40,61 +48,87 @@ def fetch(source: str, cache: Path, hugging_face: str = HUGGING_FACE, zenodo: st
 
 
 def from_hugging_face(base: str, folder: Path) -> Path:
-    for name in WEIGHTS:
-        try:
-            download(f"{base}/{name}", folder / name)
-            break
-        except FileNotFoundError:
-            continue
-    else:
-        raise CheckpointError(f"{base}: expected {' or '.join(WEIGHTS)}, found neither")
-    with suppress(FileNotFoundError):  # without it, the shapes tell all
+    with suppress(NotThere):  # without it, the shapes tell nearly all
         download(f"{base}/config.json", folder / "config.json")
-    return folder
+    for name in WEIGHTS:
+        with suppress(NotThere):
+            download(f"{base}/{name}", folder / name)
+            return folder / name
+    raise CheckpointError(f"{base}: expected {' or '.join(WEIGHTS)}, found neither")
 
 
 def from_zenodo(record: str, name: str, folder: Path) -> Path:
-    with opened(record) as answer:
-        files = {file["key"]: file for file in json.load(answer)["files"]}
+    answer, _ = opened(record)
+    with answer:
+        files = {file["key"]: file for file in json.load(answer).get("files", [])}
     if name not in files:
-        raise CheckpointError(f"{record}: expected one of {', '.join(sorted(files))}, got {name}")
-    checksum = files[name]["checksum"].removeprefix("md5:")
-    download(files[name]["links"]["self"], folder / name, checksum, "md5")
+        raise CheckpointError(f"{record}: expected one of {', '.join(sorted(files)) or 'its files'}, got {name}")
+    download(files[name]["links"]["self"], folder / name, files[name]["checksum"])
     return folder / name
 
 
-def download(url: str, to: Path, checksum: str | None = None, kind: str = "sha256") -> None:
-    """@raises FileNotFoundError: where the address has nothing"""
-    with opened(url) as answer:
-        linked = (answer.headers.get("X-Linked-ETag") or answer.headers.get("ETag") or "").strip('"')
-        if checksum is None and re.fullmatch(r"[0-9a-f]{64}", linked):
-            checksum = linked  # Hugging Face names large files by their SHA-256
-        if to.exists() and checksum and digest_of(to, kind) == checksum:
+def download(url: str, to: Path, checksum: str | None = None) -> None:
+    """checksum: as KIND:DIGITS; without it, the one that the answer states. @raises CheckpointError: one line"""
+    answer, stated = opened(url)
+    with answer:
+        checksum = checksum or stated
+        if checksum is None:
+            raise CheckpointError(f"{url}: expected a checksum with it, got none")
+        if to.exists() and checksum_of(to, checksum) == checksum:
             return
         to.parent.mkdir(parents=True, exist_ok=True)
         partial = to.with_name(to.name + ".part")
         size = int(answer.headers.get("Content-Length") or 0) or None
         with partial.open("wb") as file, tqdm(total=size, desc=to.name, unit="B", unit_scale=True) as bar:
-            while block := answer.read(CHUNK):
+            while block := read(answer, url):
                 file.write(block)
                 bar.update(len(block))
-    if checksum and (got := digest_of(partial, kind)) != checksum:
+    if (got := checksum_of(partial, checksum)) != checksum:
         partial.unlink()
-        raise CheckpointError(f"{url}: expected the {kind} {checksum}, got {got}: fetch it again")
+        raise CheckpointError(f"{url}: expected the checksum {checksum}, got {got}: fetch it again")
     partial.rename(to)
 
 
-def opened(url: str):
+class Redirects(HTTPRedirectHandler):
+    """Hugging Face states a large file's checksum in the answer that leads to its storage; the storage's own answer has another tag."""
+
+    tag: str | None = None
+
+    def redirect_request(self, request, body, code, message, headers, address):  # type: ignore[no-untyped-def]
+        self.tag = self.tag or headers.get("X-Linked-ETag")
+        return super().redirect_request(request, body, code, message, headers, address)
+
+
+def opened(url: str) -> tuple[Any, str | None]:
+    """The answer, and the checksum that the site states. @raises CheckpointError: one line"""
+    redirects = Redirects()
     try:
-        return urlopen(Request(url, headers={"User-Agent": "fewstep"}), timeout=TIMEOUT_SECONDS)
+        request = Request(url, headers={"User-Agent": "fewstep"})
+        answer = build_opener(redirects).open(request, timeout=TIMEOUT_SECONDS)
     except HTTPError as error:
         if error.code == 404:
-            raise FileNotFoundError(url) from None
-        raise CheckpointError(f"{url}: expected the file, got {error.code} {error.reason}") from None
-    except (URLError, OSError) as error:
+            raise NotThere(f"{url}: expected a file, got 404") from None
+        raise CheckpointError(f"{url}: expected a file, got {error.code} {error.reason}") from None
+    except (OSError, HTTPException) as error:
         raise CheckpointError(f"{url}: cannot be reached ({getattr(error, 'reason', error)})") from None
+    tag = redirects.tag or answer.headers.get("X-Linked-ETag") or answer.headers.get("ETag") or ""
+    digits = tag.removeprefix("W/").strip('"')
+    stated = KINDS.get(len(digits)) if re.fullmatch("[0-9a-f]+", digits) else None
+    return answer, f"{stated}:{digits}" if stated else None
 
 
-def digest_of(file: Path, kind: str) -> str:
+def read(answer: Any, url: str) -> bytes:
+    try:
+        return answer.read(CHUNK)
+    except (OSError, HTTPException) as error:
+        raise CheckpointError(f"{url}: broke off ({error})") from None
+
+
+def checksum_of(file: Path, like: str) -> str:
+    """Of the same kind as another, KIND:DIGITS. Git's is the SHA-1 of a file with its size before it."""
+    kind = like.partition(":")[0]
+    digest = hashlib.sha1(f"blob {file.stat().st_size}\0".encode()) if kind == "git" else hashlib.new(kind)
     with file.open("rb") as content:
-        return hashlib.file_digest(content, kind).hexdigest()
+        while block := content.read(CHUNK):
+            digest.update(block)
+    return f"{kind}:{digest.hexdigest()}"
