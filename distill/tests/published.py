@@ -64,6 +64,14 @@ def published_state(
     return state
 
 
+def published_lambda_row(state: State, latent: float) -> Tensor:
+    waves = torch.exp(-torch.arange(64) * (math.log(10000) / 63)) * 1000 * latent
+    x = torch.cat([waves.sin(), waves.cos()])
+    x = x @ state["latent_projection.0.weight"].T + state["latent_projection.0.bias"]
+    x = x * 0.5 * (1 + torch.erf(x / math.sqrt(2)))  # GELU, exact
+    return x @ state["latent_projection.2.weight"].T + state["latent_projection.2.bias"]
+
+
 def published_logits(state: State, tokens: Tensor, latent: float | None, head: int = 64) -> Tensor:
     """tokens: (L,). Logits (L, rows) of one text, the mask's last."""
     length = len(tokens)
@@ -80,10 +88,7 @@ def published_logits(state: State, tokens: Tensor, latent: float | None, head: i
     condition = condition * torch.sigmoid(condition)
     x = state["vocab_embed.embedding"][tokens]
     if latent is not None:
-        waves = torch.exp(-torch.arange(64) * (math.log(10000) / 63)) * 1000 * latent
-        embedded = linear("latent_projection.0", torch.cat([waves.sin(), waves.cos()]))
-        embedded = embedded * 0.5 * (1 + torch.erf(embedded / math.sqrt(2)))  # GELU, exact
-        x = torch.cat([x, linear("latent_projection.2", embedded)[None]])
+        x = torch.cat([x, published_lambda_row(state, latent)[None]])
 
     angles = torch.arange(length)[:, None] * state["rotary_emb.inv_freq"]  # (L, head / 2)
 

@@ -15,12 +15,23 @@ import torch
 
 from distill.checkpoint import denoiser_of, read_checkpoint
 from distill.convert import ConvertConfig, convert
+from distill.denoiser_graph import DenoiserGraph
+from distill.fold import fold
+from distill.graph import FLOAT, value
 from distill.parity import check_parity
 from distill.safe_pickle import CheckpointError
 from distill.vocabulary import Vocabulary
 
 from .conftest import random_denoiser
-from .published import State, hugging_face, hugging_face_pickle, lightning, published_logits, published_state
+from .published import (
+    State,
+    hugging_face,
+    hugging_face_pickle,
+    lightning,
+    published_lambda_row,
+    published_logits,
+    published_state,
+)
 
 MASK = 50257
 
@@ -60,9 +71,9 @@ def check_reveals(state: State, graph: Path, mixture: bool, head: int = 64) -> N
     revealed, probability, likeliest, likelihood = session.run(names, reveal_feeds(tokens, rows, latent))
     logits = published_logits(state, torch.from_numpy(tokens).long(), latent, head)
     expected = logits[:, :MASK].softmax(-1)[torch.from_numpy(rows).long()].numpy()
-    assert np.allclose(probability, expected[np.arange(len(rows)), revealed], rtol=1e-3)
+    assert np.allclose(probability, expected[np.arange(len(rows)), revealed], rtol=5e-5)
     assert (likeliest[:, 0] == expected.argmax(-1)).all()
-    assert np.allclose(likelihood, np.take_along_axis(expected, likeliest, 1), rtol=1e-3)
+    assert np.allclose(likelihood, np.take_along_axis(expected, likeliest, 1), rtol=5e-5)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -79,6 +90,19 @@ def test_a_converted_checkpoint_reveals_what_an_independent_reading_of_it_says(l
     assert manifest["parity"]["float32"]["max_abs_logit_difference"] < 1e-3
     assert (source / manifest["provenance"]["file"]).exists() or source.name == manifest["provenance"]["file"]
     check_reveals(state, out / "denoiser.onnx", mixture)
+
+
+@pytest.mark.parametrize("latent", [0.0, 0.37, 0.999])
+def test_lambda_is_embedded_as_published(latent: float, tmp_path: Path) -> None:
+    """By itself, as in a text it is one key of many."""
+    state = published_state(64, 1, mixture=True, rows=30)
+    model = denoiser_of(read_checkpoint(lightning(state, tmp_path / "source")))
+    graph = DenoiserGraph(model.config, 8, "float32")
+    graph.rename(graph.lambda_row(fold(model).latent), "row")
+    onnx_model = graph.model("lambda", [value("lambda", FLOAT, ["B"])], [value("row", FLOAT, ["B", 1, 64])])
+    session = onnxruntime.InferenceSession(onnx_model.SerializeToString(), providers=["CPUExecutionProvider"])
+    row = session.run(["row"], {"lambda": np.array([latent], np.float32)})[0][0, 0]
+    assert np.abs(row - published_lambda_row(state, latent).numpy()).max() < 5e-5
 
 
 @pytest.mark.parametrize("write", [hugging_face, lightning])

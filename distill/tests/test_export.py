@@ -7,7 +7,8 @@ import torch
 
 from distill.denoiser_graph import PRECISIONS, build
 from distill.fold import fold
-from distill.int8 import quantise
+from distill.graph import FLOAT, Graph, value
+from distill.int8 import int8_product, quantise
 from distill.parity import Feeds, random_feeds, reference_logits
 from distill.vocabulary import MASK, Vocabulary
 
@@ -68,6 +69,23 @@ def test_quantised_weights_are_within_half_a_level() -> None:
     assert levels.shape == (5, 2, 32)
     back = ((levels.astype(np.float32) - 128) * scales[..., None]).reshape(5, 64).T
     assert (np.abs(back - weight) <= np.repeat(scales, 32, axis=1).T / 2 * 1.0001).all()
+
+
+def test_an_int8_product_is_the_same_to_the_bit_alone_and_among_any_number_of_rows() -> None:
+    """At a width of many blocks, with rows of very different size: a scale over several rows would show."""
+    draw = np.random.default_rng(0)
+    x, weight = draw.standard_normal((40, 768), np.float32), draw.standard_normal((768, 70), np.float32)
+    x[::7] *= 30
+    graph = Graph()
+    graph.rename(int8_product(graph, "x", weight, "weight"), "y")
+    model = graph.model("product", [value("x", FLOAT, ["R", 768])], [value("y", FLOAT, ["R", 70])])
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    together = session.run(["y"], {"x": x})[0]
+    assert np.abs(together - x @ weight).max() < 0.02 * np.abs(together).max()
+    for count in (1, 2, 3, 4, 5, 7, 16, 31):
+        for first in (0, 1, 8, 9):
+            some = slice(first, first + count)
+            assert np.array_equal(session.run(["y"], {"x": x[some]})[0], together[some]), (count, first)
 
 
 def test_lambda_at_another_index_gives_the_same_logits() -> None:
