@@ -10,10 +10,11 @@ import math
 
 import numpy as np
 import onnx
+from onnx import numpy_helper
 
 from distill.denoiser import LAMBDA_DIM, LAMBDA_SCALE, DenoiserConfig, rotary_tables
 from distill.fold import FoldedBlock, FoldedDenoiser
-from distill.graph import BOOL, DOUBLE, FLOAT, INT32, INT64, Graph, value
+from distill.graph import BOOL, DOUBLE, FLOAT, INT32, INT64, Graph, Store, value
 from distill.int8 import fits, int8_product
 from distill.sampler_graph import ALTERNATIVES, NEVER, Grid, add_sampler
 from distill.vocabulary import Vocabulary
@@ -28,8 +29,10 @@ class DenoiserGraph(Graph):
     float32 again, and so is arithmetic; int8 (distill/int8.py), where the embedding is stored as float16.
     """
 
-    def __init__(self, config: DenoiserConfig, context: int, precision: str) -> None:
-        super().__init__()
+    def __init__(
+        self, config: DenoiserConfig, context: int, precision: str, store: Store = numpy_helper.from_array
+    ) -> None:
+        super().__init__(store=store)
         self.config = config
         self.precision = precision
         width = config.width // config.heads
@@ -93,9 +96,10 @@ def build(
     context: int,
     precision: str = "float16",
     with_logits: bool = False,
+    store: Store = numpy_helper.from_array,
 ) -> onnx.ModelProto:
     """with_logits adds the output `logits` (R, vocabulary), for comparisons."""
-    g = DenoiserGraph(config, context, precision)
+    g = DenoiserGraph(config, context, precision, store)
     tokens = g.op("Cast", "tokens", to=INT64)
     ids = tokens
     if not vocabulary.complete:

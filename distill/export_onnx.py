@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def export(
     variants = []
     for precision in precisions:
         graph = "denoiser.onnx" if precision == precisions[0] else f"denoiser.{precision}.onnx"
-        files = write_graph(build(config, fold(model), vocabulary, context, precision), out, graph)
+        files = write_graph(partial(build, config, fold(model), vocabulary, context, precision), out, graph)
         devices = ["cpu"] if precision == "int8" else ["cpu", "cuda"]
         variants.append({"precision": NAMES[precision], "devices": devices, "graph": graph, "files": files})
     manifest = {

@@ -1,6 +1,6 @@
 """A small builder for ONNX graphs: nodes are written as calls, names are made up."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,15 @@ from onnx import TensorProto, ValueInfoProto, helper, numpy_helper
 OPSET = 24
 IR_VERSION = 11  # the newest that ONNX Runtime 1.29 reads without a warning
 
+Store = Callable[[np.ndarray, str], TensorProto]  # makes a constant of that name
+
 
 class Graph:
-    def __init__(self, prefix: str = "") -> None:
+    def __init__(self, prefix: str = "", store: Store = numpy_helper.from_array) -> None:
         self.nodes: list = []
         self.initializers: list = []
         self.prefix = prefix
+        self.store = store
         self.count = 0
 
     def name(self, hint: str) -> str:
@@ -33,7 +36,7 @@ class Graph:
 
     def constant(self, value: ArrayLike, hint: str = "constant") -> str:
         name = self.name(hint)
-        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self.initializers.append(self.store(np.ascontiguousarray(value), name))
         return name
 
     def ints(self, *values: int) -> str:

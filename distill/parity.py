@@ -1,6 +1,7 @@
 """How far an exported graph is from the unfolded PyTorch model: float32 must agree; what the stored precisions change is told."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -57,9 +58,10 @@ def reference_logits(model: Denoiser, vocabulary: Vocabulary, feeds: Feeds) -> n
 
 
 def graph_logits(model: Denoiser, vocabulary: Vocabulary, context: int, precision: str, feeds: Feeds) -> np.ndarray:
-    """Through a file: a graph of 2 GiB and more cannot be handed over in memory, and a smaller one would be there twice."""
+    """Through a file: a graph of 2 GiB and more cannot be handed over in memory."""
     with TemporaryDirectory() as folder:
-        write_graph(build(model.config, fold(model), vocabulary, context, precision, with_logits=True), Path(folder))
+        make = partial(build, model.config, fold(model), vocabulary, context, precision, with_logits=True)
+        write_graph(make, Path(folder))
         session = onnxruntime.InferenceSession(Path(folder) / "denoiser.onnx", providers=["CPUExecutionProvider"])
         return session.run(["logits"], feeds)[0]
 
