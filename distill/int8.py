@@ -2,8 +2,15 @@
 int8 weights, and products with them (ONNX Runtime's MatMulNBits, for CPUs).
 
 Weights have a scale for each column and each 32 of their rows. Activations are quantised as they come, each row by itself and 32 at a time
-(accuracy level 4), so no neighbour in a batch can change a row: with blocks of 32 a row came out the same to the bit alone and in batches. With blocks
-of 128 products are a quarter faster, but a row alone differs; with one scale a tensor (DynamicQuantizeLinear) neighbours change it.
+(accuracy level 4), so no neighbour in a batch can change a row. Measured, 768 x 2304, one row and 256 rows, on AVX-512 with VNNI:
+
+    float32                   0.09 ms    8.3 ms
+    blocks of 32, level 4     0.04 ms    6.2 ms    a row is the same to the bit alone and among any number of rows
+    blocks of 128, level 4    0.03 ms    4.7 ms    an odd number of rows gives others
+    blocks of 128, level 0    3.1 ms    11.8 ms    expands the weights at every call, and a row alone differs
+
+With one scale a tensor (DynamicQuantizeLinear) neighbours change a row. Blocks of 32 at level 4 hold to the bit on AVX2 without VNNI too
+(emulated); on processors with AVX and no AVX2 (before 2013) a row alone differs from the same row among others.
 """
 
 import numpy as np
