@@ -80,6 +80,14 @@ export const settings = {
     defaultText: 'available cores',
     description: 'Threads of a pass on the CPU.'
   }),
+  prefer: choice({
+    ...models,
+    argument: 'what',
+    of: ['throughput', 'latency'],
+    default: 'throughput',
+    description:
+      'When texts wait: throughput (passes large enough for 98 % of what the device can do, the next one sent ahead) or latency (90 %, one at a time: fewer texts run at once, and each ends sooner).'
+  }),
   maxQueue: integer({
     ...limits,
     min: 1,

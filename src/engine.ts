@@ -175,12 +175,14 @@ function newSequence(
     throw new RequestError('invalid_request', message, { param: 'steps' })
   }
   const budgetMs = request.deadline_ms ?? undefined
+  const rows = tokens.reduce((count, token) => count + Number(token === manifest.mask_token), 0)
+  const stepsWithin = (ms: number) =>
+    Math.max(1, Math.min(steps, scheduler.stepsWithin(ms, tokens.length, windows.length, rows)))
   return new Sequence({
     tokens,
     maskToken: manifest.mask_token,
     windows,
-    steps:
-      budgetMs === undefined ? steps : stepsWithin(budgetMs, steps, windows.length, scheduler, tokens.length),
+    steps: budgetMs === undefined ? steps : stepsWithin(budgetMs),
     maskedShare: noiseSchedules[manifest.noise_schedule],
     coins,
     temperature: request.temperature ?? 1,
@@ -189,19 +191,6 @@ function newSequence(
     alternatives,
     deadline: budgetMs === undefined ? undefined : performance.now() + budgetMs
   })
-}
-
-/** Steps of each window that are expected to fit into the time, at most `steps` and at least 1. */
-function stepsWithin(
-  budgetMs: number,
-  steps: number,
-  windows: number,
-  scheduler: Scheduler,
-  length: number
-): number {
-  const stepMs = scheduler.expectedRoundMs(length)
-  const fitting = Math.floor((budgetMs - scheduler.expectedWaitMs()) / windows / Math.max(stepMs, 1e-3))
-  return Math.max(1, Math.min(steps, fitting))
 }
 
 function promptsOf({ prompt }: CompletionRequest): (string | readonly number[])[] {

@@ -5,8 +5,10 @@ import { fileURLToPath } from 'node:url'
 import type { Config } from './config.js'
 import { DenoiserPool } from './denoiser/denoiser-pool.js'
 import { loadManifest, type Manifest } from './denoiser/manifest.js'
+import { ModelError } from './denoiser/model-error.js'
 import type { DenoiserOptions } from './denoiser/remote-denoiser.js'
 import type { ServedModel } from './engine.js'
+import { measurePassCost } from './scheduler/measure-pass-cost.js'
 import { type PassReport, Scheduler } from './scheduler/scheduler.js'
 import { ConfigError } from './setting.js'
 import { loadTokenizer } from './tokenizer/gpt2-tokenizer.js'
@@ -100,12 +102,18 @@ async function startModel(
   { name, folder, manifest, tokenizer }: CheckedModel,
   { config, log, onPass }: StartOptions
 ): Promise<ServedModel<DenoiserPool>> {
-  const { device, devices, threads, passTimeoutMs, maxQueue, maxBatchTokens } = config
+  const { device, devices, threads, passTimeoutMs, maxQueue, maxBatchTokens, prefer } = config
   const options = { device, threads, passTimeoutMs, log }
   const denoiser = await DenoiserPool.start(folder, manifest, devices, options)
+  const cost = await measurePassCost(denoiser, maxBatchTokens).catch(async ({ message }: Error) => {
+    await denoiser.close()
+    throw new ModelError(`${folder}: its first passes failed: ${message}`)
+  })
   const scheduler = new Scheduler(denoiser, {
     maxQueue,
     maxBatchTokens,
+    cost,
+    prefer,
     onPass: (pass) => onPass?.(name, pass)
   })
   return { name, denoiser, scheduler, tokenizer }

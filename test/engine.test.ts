@@ -1,16 +1,24 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Engine, type Generation } from '../src/engine.js'
 import { Scheduler } from '../src/scheduler/scheduler.js'
 import type { CompletionRequest, InfillRequest, SequenceStart, StepEnd } from '../src/schemas.js'
 import type { TextEnd, TextEvent } from '../src/text/text.js'
 import { loadTokenizer } from '../src/tokenizer/gpt2-tokenizer.js'
+import { flatCost } from './scheduler/flat-cost.js'
 import { TableDenoiser } from './table-denoiser.js'
 
 const tokenizer = await loadTokenizer('models/tokenizers/gpt2')
 
 function build(t: Test, options: { maxQueue?: number; maxBatchTokens?: number } = {}) {
   const denoiser = new TableDenoiser()
-  const scheduler = new Scheduler(denoiser, { maxQueue: 100, maxBatchTokens: 1024, ...options })
+  const scheduler = new Scheduler(denoiser, {
+    maxQueue: 100,
+    maxBatchTokens: 1024,
+    cost: flatCost(),
+    prefer: 'latency',
+    ...options
+  })
   const engine = new Engine([{ name: 'table', denoiser, scheduler, tokenizer }], {
     aliases: new Map([['gpt-3.5-turbo-instruct', 'table']]),
     maxTextTokens: 200,
@@ -198,7 +206,7 @@ t.test('a text longer than the context is written in windows', async (t) => {
 
 t.test('fewer steps are taken when a deadline will not hold all, and the text is whole', async (t) => {
   const { complete, denoiser } = build(t)
-  denoiser.before = () => new Promise((resolve) => setTimeout(resolve, 5))
+  denoiser.before = () => delay(5)
   await read(complete({ max_tokens: 60, steps: 5 })) // teaches the cost of a pass
   const events = await read(complete({ max_tokens: 60, steps: 1000, deadline_ms: 60 }))
   const [end] = endsOf(events)
@@ -208,8 +216,9 @@ t.test('fewer steps are taken when a deadline will not hold all, and the text is
 })
 
 t.test('a deadline that strikes says so', async (t) => {
-  const { complete } = build(t)
-  const events = await read(complete({ max_tokens: 60, steps: 1000, deadline_ms: 1 }))
+  const { complete, denoiser } = build(t)
+  denoiser.before = () => delay(10) // ten times what was measured
+  const events = await read(complete({ max_tokens: 60, steps: 1000, deadline_ms: 30 }))
   t.equal(endsOf(events)[0]!.finish_reason, 'deadline')
   t.equal(endsOf(events)[0]!.usage.completion_tokens, 60)
 })

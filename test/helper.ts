@@ -12,6 +12,7 @@ import { Metrics } from '../src/metrics.js'
 import { Scheduler } from '../src/scheduler/scheduler.js'
 import type { Phase, ServedDenoiser } from '../src/server-state.js'
 import { loadTokenizer } from '../src/tokenizer/gpt2-tokenizer.js'
+import { flatCost } from './scheduler/flat-cost.js'
 import { TableDenoiser } from './table-denoiser.js'
 
 export const tokenizer = await loadTokenizer('models/tokenizers/gpt2')
@@ -66,7 +67,13 @@ export async function build(t: Test, options: BuildOptions = {}) {
   const denoiser = new HealthyDenoiser()
   const metrics = new Metrics()
   const onPass = (pass: Parameters<Metrics['onPass']>[1]) => metrics.onPass('table', pass)
-  const scheduler = new Scheduler(denoiser, { maxQueue, maxBatchTokens, onPass })
+  const scheduler = new Scheduler(denoiser, {
+    maxQueue,
+    maxBatchTokens,
+    cost: flatCost(),
+    prefer: 'latency',
+    onPass
+  })
   const aliases = new Map([['gpt-3.5-turbo-instruct', 'table']])
   const engine = new Engine([{ name: 'table', denoiser, scheduler, tokenizer }], {
     aliases,

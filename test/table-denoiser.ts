@@ -19,7 +19,7 @@ export class TableDenoiser implements Denoiser {
   }
 
   async run(pass: Pass): Promise<Revealed> {
-    this.passes.push(pass)
+    this.passes.push(copyOf(pass)) // the next pass may be written over it
     await this.before(pass)
     const rows = Array.from(pass.rows, (row, r) => this.#reveal(pass, row, r))
     return {
@@ -42,6 +42,15 @@ export class TableDenoiser implements Denoiser {
     return { token: TOKENS[chosen]!, probability: law[chosen]!, law }
   }
 }
+
+const copyOf = (pass: Pass): Pass => ({
+  ...pass,
+  tokens: pass.tokens.slice(),
+  lengths: pass.lengths.slice(),
+  lambda: pass.lambda.slice(),
+  rows: pass.rows.slice(),
+  coins: pass.coins.slice()
+})
 
 /** " red", " green", " blue". */
 export const TOKENS = [2266, 4077, 4171]

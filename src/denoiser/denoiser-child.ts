@@ -23,11 +23,17 @@ export interface ChildOptions {
   readonly program?: URL
 }
 
-interface InFlight {
+interface Asked {
   readonly id: number
   readonly question: Question
+  readonly timeoutMs: number
   readonly resolve: (answer: Answer) => void
-  readonly reject: (error: DenoiserLost) => void
+  readonly reject: (error: Error) => void
+}
+
+/** The process ended before it came to this pass, which therefore had no part in that: another process may run it. */
+export class NotBegun extends Error {
+  override readonly name = 'NotBegun'
 }
 
 /** Weights may come from a slow disk; what takes longer than this does not come at all. */
@@ -35,7 +41,10 @@ const LOAD_TIMEOUT_MS = 180_000
 
 const PROGRAM = new URL('./denoiser-process.js', import.meta.url)
 
-/** One life of a denoiser's process. It is asked one thing at a time, and killed when it answers wrongly or not in time. */
+/**
+ * One life of a denoiser's process. It works on one question at a time, and finds the next one there when it has answered. It is
+ * killed when it answers wrongly or not in time.
+ */
 export class DenoiserChild {
   /** Resolves with how it ended when the process is gone. */
   readonly ended: Promise<string>
@@ -43,7 +52,9 @@ export class DenoiserChild {
   readonly #process: ChildProcess
   readonly #errors: ErrorOutput
   #alive = true
-  #inFlight: InFlight | undefined
+  /** In the order of asking: it works on the first. */
+  readonly #asked: Asked[] = []
+  #watchdog: NodeJS.Timeout | undefined
   #lastId = 0
   /** Why it was killed. */
   #fault: string | undefined
@@ -91,7 +102,8 @@ export class DenoiserChild {
   }
 
   /**
-   * @throws {DenoiserLost} when the process ends before it has answered
+   * @throws {DenoiserLost} when the process ends during this pass
+   * @throws {NotBegun} when it ends before
    * @throws {Error} when ONNX Runtime refuses this pass, and can run another
    */
   async run(pass: Pass): Promise<Revealed> {
@@ -108,31 +120,38 @@ export class DenoiserChild {
 
   async #ask<Q extends Question>(question: Q, timeoutMs: number): Promise<AnswerTo<Q>> {
     const id = ++this.#lastId
-    const watchdog = setTimeout(() => this.kill(`no answer within ${timeoutMs} ms`), timeoutMs)
-    try {
-      const answer = await new Promise<Answer>((resolve, reject) => {
-        this.#inFlight = { id, question, resolve, reject }
-        // Whom a message cannot reach has ended, or will: the question is settled with the process, not before.
-        if (!this.#process.connected) this.kill()
-        else this.#process.send({ ...question, id }, (error) => error && this.kill(error.message))
-      })
-      if (answer.type === 'failed') throw Object.assign(new Error(answer.message), { name: answer.name })
-      return answer as AnswerTo<Q>
-    } finally {
-      clearTimeout(watchdog)
-      this.#inFlight = undefined
-    }
+    const answer = await new Promise<Answer>((resolve, reject) => {
+      this.#asked.push({ id, question, timeoutMs, resolve, reject })
+      if (this.#asked.length === 1) this.#watch()
+      // Whom a message cannot reach has ended, or will: the question is settled with the process, not before.
+      if (!this.#process.connected) this.kill()
+      else this.#process.send({ ...question, id }, (error) => error && this.kill(error.message))
+    })
+    if (answer.type === 'failed') throw Object.assign(new Error(answer.message), { name: answer.name })
+    return answer as AnswerTo<Q>
+  }
+
+  /** The time of a question runs from when the process comes to it. */
+  #watch(): void {
+    clearTimeout(this.#watchdog)
+    const first = this.#asked[0]
+    if (!first) return
+    const fault = `no answer within ${first.timeoutMs} ms`
+    this.#watchdog = setTimeout(() => this.kill(fault), first.timeoutMs)
   }
 
   #onMessage(message: unknown): void {
     const { device, manifest } = this.#options
-    if (!this.#inFlight || !isAnswer(message, this.#inFlight, manifest)) {
+    const first = this.#asked[0]
+    if (!first || !isAnswer(message, first, manifest)) {
       this.kill('it sent something that is no answer')
-    } else if (message.type === 'failed' && this.#inFlight.question.type === 'pass' && device === 'cuda') {
+    } else if (message.type === 'failed' && first.question.type === 'pass' && device === 'cuda') {
       // After an error on a GPU its context, and with it every later pass, may be broken.
       this.kill(message.message)
     } else {
-      this.#inFlight.resolve(message)
+      this.#asked.shift()
+      this.#watch()
+      first.resolve(message)
     }
   }
 
@@ -140,7 +159,10 @@ export class DenoiserChild {
     this.#alive = false
     const reasons = [this.#fault ?? how, this.#errors.reason].filter(Boolean)
     const ending = reasons.join(': ')
-    this.#inFlight?.reject(new DenoiserLost(`the denoiser's process ended: ${ending}`))
+    const [first, ...others] = this.#asked.splice(0)
+    this.#watch()
+    first?.reject(new DenoiserLost(`the denoiser's process ended: ${ending}`))
+    for (const { reject } of others) reject(new NotBegun(`the denoiser's process ended before: ${ending}`))
     return ending
   }
 

@@ -62,7 +62,7 @@ export class OnnxDenoiser implements Denoiser {
     const session = await createSession(runtime, path, options)
     checkSignature(session, path, manifest.kind)
     const denoiser = new OnnxDenoiser(manifest, device, runtime, session)
-    await denoiser.run(warmUpPass(manifest)).catch((error) => {
+    await denoiser.run({ ...warmUpPass(manifest), alternatives: true }).catch((error) => {
       throw loadError(path, device, error)
     })
     return denoiser

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Denoiser, Device, Pass, Revealed } from './denoiser.js'
-import { type ChildOptions, DenoiserChild } from './denoiser-child.js'
+import { type ChildOptions, DenoiserChild, NotBegun } from './denoiser-child.js'
 import { type FirstChild, startFirst } from './first-child.js'
 import type { Manifest } from './manifest.js'
 
@@ -39,7 +39,6 @@ export class RemoteDenoiser implements Denoiser {
   readonly #closing: AbortController
   #child: DenoiserChild
   #successor: Promise<DenoiserChild> | undefined
-  #turn: Promise<unknown> = Promise.resolve()
   #restarts = 0
   /** Ends and failed starts since the last pass that succeeded. */
   #losses = 0
@@ -87,10 +86,19 @@ export class RemoteDenoiser implements Denoiser {
     return this.#child.alive
   }
 
-  run(pass: Pass): Promise<Revealed> {
-    const revealed = this.#turn.then(() => this.#run(pass))
-    this.#turn = revealed.catch(() => {})
-    return revealed
+  /** Passes run in the order in which they come; one that waits lies ready in the process. */
+  async run(pass: Pass): Promise<Revealed> {
+    for (;;) {
+      try {
+        const child = await this.#present()
+        const revealed = await child.run(pass)
+        this.#losses = 0
+        return revealed
+      } catch (error) {
+        this.#throwIfClosed()
+        if (!(error instanceof NotBegun)) throw error
+      }
+    }
   }
 
   /** Kills the process, with the pass it runs, and resolves when it is gone. */
@@ -98,18 +106,6 @@ export class RemoteDenoiser implements Denoiser {
     this.#closing.abort()
     await this.#child.ended
     await this.#successor?.catch(() => {})
-  }
-
-  async #run(pass: Pass): Promise<Revealed> {
-    try {
-      const child = await this.#present()
-      const revealed = await child.run(pass)
-      this.#losses = 0
-      return revealed
-    } catch (error) {
-      this.#throwIfClosed()
-      throw error
-    }
   }
 
   /** The process of now, or its successor once it has started. */

@@ -1,20 +1,27 @@
 import type { Pass } from './denoiser.js'
 import type { Manifest } from './manifest.js'
 
-/** A first pass: it allocates, loads a GPU's kernels, and shows a graph that cannot run at all. */
-export function warmUpPass({ bos_token, mask_token, context_length }: Manifest): Pass {
-  const tokens = new Int32Array(context_length).fill(mask_token)
-  tokens[0] = bos_token
+/** A pass over nothing but masks, to warm up, to measure, and to show a graph that cannot run at all. */
+export function warmUpPass(
+  { mask_token: mask, context_length: context }: Manifest,
+  sequences = 1,
+  length = context,
+  rowsOfEach = 1
+): Pass {
+  const count = sequences * rowsOfEach
   return {
-    length: context_length,
-    tokens,
-    lengths: Int32Array.of(context_length),
-    lambda: Float32Array.of(0.5),
-    rows: Int32Array.of(1),
-    coins: Float64Array.of(0.5),
-    temperature: Float32Array.of(1),
-    topP: Float32Array.of(1),
-    topK: Int32Array.of(0),
-    alternatives: true
+    length,
+    tokens: new Int32Array(sequences * length).fill(mask),
+    lengths: new Int32Array(sequences).fill(length),
+    lambda: new Float32Array(sequences).fill(0.5),
+    rows: Int32Array.from(
+      { length: count },
+      (_, r) => Math.floor(r / rowsOfEach) * length + (r % rowsOfEach)
+    ),
+    coins: new Float64Array(count).fill(0.5),
+    temperature: new Float32Array(count).fill(1),
+    topP: new Float32Array(count).fill(1),
+    topK: new Int32Array(count),
+    alternatives: false
   }
 }

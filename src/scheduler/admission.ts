@@ -1,4 +1,5 @@
 import { lengthBucket } from './length-bucket.js'
+import type { PassSize } from './pass-cost.js'
 import type { Sequence } from './sequence.js'
 
 /**
@@ -13,14 +14,17 @@ export class Admission {
   readonly #inPass = new Set<Sequence>()
   readonly #context: number
   readonly #maxTokens: number
+  readonly #least: number
 
   /**
    * @param context longest window of the model
-   * @param maxTokens padded tokens that may run at once; one sequence always may
+   * @param maxTokens padded tokens that may run at once
+   * @param least sequences that may run at once whatever their tokens
    */
-  constructor(context: number, maxTokens: number) {
+  constructor(context: number, maxTokens: number, least: number) {
     this.#context = context
     this.#maxTokens = maxTokens
+    this.#least = least
   }
 
   get queued(): number {
@@ -35,11 +39,15 @@ export class Admission {
     return [...this.#running, ...this.#queued]
   }
 
-  /** Padded tokens of the running sequences. */
-  get tokens(): number {
+  /** What a pass for each of the running sequences holds, in all. */
+  get round(): PassSize {
     let tokens = 0
-    for (const { length } of this.#running) tokens += this.padded(length)
-    return tokens
+    let rows = 0
+    for (const sequence of this.#running) {
+      tokens += this.padded(sequence.length)
+      rows += sequence.rows / sequence.passes
+    }
+    return { tokens, rows }
   }
 
   padded(length: number): number {
@@ -53,10 +61,10 @@ export class Admission {
 
   /** Lets the queue's head run while there is room. Returns who waits for a pass, the longest first. */
   admit(): readonly Sequence[] {
-    let { tokens } = this
+    let { tokens } = this.round
     for (const sequence of this.#queued) {
       tokens += this.padded(sequence.length)
-      if (this.#running.size > 0 && tokens > this.#maxTokens) break
+      if (this.#running.size >= this.#least && tokens > this.#maxTokens) break
       this.#queued.delete(sequence)
       this.#running.add(sequence)
     }

@@ -1,5 +1,6 @@
 import type { Pass, Revealed } from '../denoiser/denoiser.js'
 import { lengthBucket } from './length-bucket.js'
+import { ReusableArray } from './reusable-array.js'
 import type { RowResult, Sequence } from './sequence.js'
 
 /** Sequences that share a pass, all of one padded length. */
@@ -19,34 +20,49 @@ export function nextBatch(waiting: readonly Sequence[], context: number, maxToke
   return { length, sequences: waiting.filter((sequence) => bucketOf(sequence) === length).slice(0, room) }
 }
 
-/** The pass that gives every sequence of the batch its next step. Rows lie sequence by sequence, in their order. */
-export function assemblePass({ length, sequences }: Batch): Pass {
-  const tokens = new Int32Array(sequences.length * length)
-  const lengths = new Int32Array(sequences.length)
-  const lambda = new Float32Array(sequences.length)
-  const rowCount = sequences.reduce((sum, sequence) => sum + sequence.nextReveals.positions.length, 0)
-  const rows = new Int32Array(rowCount)
-  const coins = new Float64Array(rowCount)
-  const temperature = new Float32Array(rowCount)
-  const topP = new Float32Array(rowCount)
-  const topK = new Int32Array(rowCount)
-  let row = 0
-  sequences.forEach((sequence, b) => {
-    const { options, latentTokens, windowStart, nextReveals } = sequence
-    tokens.set(latentTokens, b * length)
-    lengths[b] = sequence.length
-    lambda[b] = sequence.lambda
-    const end = row + nextReveals.positions.length
-    temperature.fill(options.temperature, row, end)
-    topP.fill(options.topP, row, end)
-    topK.fill(options.topK, row, end)
-    for (const position of nextReveals.positions) {
-      rows[row] = b * length + position - windowStart
-      coins[row++] = sequence.coin(position)
-    }
-  })
-  const alternatives = sequences.some(({ options }) => options.alternatives > 0)
-  return { length, tokens, lengths, lambda, rows, coins, temperature, topP, topK, alternatives }
+/**
+ * Writes passes into arrays of its own, the same ones again and again: a pass stands until the next one is assembled.
+ * Rows lie sequence by sequence, in their order.
+ */
+export class PassAssembler {
+  readonly #tokens = new ReusableArray((length) => new Int32Array(length))
+  readonly #lengths = new ReusableArray((length) => new Int32Array(length))
+  readonly #lambda = new ReusableArray((length) => new Float32Array(length))
+  readonly #rows = new ReusableArray((length) => new Int32Array(length))
+  readonly #coins = new ReusableArray((length) => new Float64Array(length))
+  readonly #temperature = new ReusableArray((length) => new Float32Array(length))
+  readonly #topP = new ReusableArray((length) => new Float32Array(length))
+  readonly #topK = new ReusableArray((length) => new Int32Array(length))
+
+  /** The pass that gives every sequence of the batch its next step. */
+  assemble({ length, sequences }: Batch): Pass {
+    const rowCount = sequences.reduce((sum, sequence) => sum + sequence.nextReveals.positions.length, 0)
+    const tokens = this.#tokens.lend(sequences.length * length).fill(0)
+    const lengths = this.#lengths.lend(sequences.length)
+    const lambda = this.#lambda.lend(sequences.length)
+    const rows = this.#rows.lend(rowCount)
+    const coins = this.#coins.lend(rowCount)
+    const temperature = this.#temperature.lend(rowCount)
+    const topP = this.#topP.lend(rowCount)
+    const topK = this.#topK.lend(rowCount)
+    let row = 0
+    sequences.forEach((sequence, b) => {
+      const { options, latentTokens, windowStart, nextReveals } = sequence
+      tokens.set(latentTokens, b * length)
+      lengths[b] = sequence.length
+      lambda[b] = sequence.lambda
+      const end = row + nextReveals.positions.length
+      temperature.fill(options.temperature, row, end)
+      topP.fill(options.topP, row, end)
+      topK.fill(options.topK, row, end)
+      for (const position of nextReveals.positions) {
+        rows[row] = b * length + position - windowStart
+        coins[row++] = sequence.coin(position)
+      }
+    })
+    const alternatives = sequences.some(({ options }) => options.alternatives > 0)
+    return { length, tokens, lengths, lambda, rows, coins, temperature, topP, topK, alternatives }
+  }
 }
 
 /** Hands every sequence of the batch its rows of what the pass revealed. */

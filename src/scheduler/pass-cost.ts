@@ -1,18 +1,52 @@
+/** What a pass holds. */
+export interface PassSize {
+  readonly tokens: number // padded
+  readonly rows: number
+}
+
+export interface PassTerms {
+  readonly fixedMs: number
+  readonly msPerToken: number
+  readonly msPerRow: number
+}
+
 /** Weight of the newest pass in the moving average. */
-const NEWEST = 0.2
+const NEWEST = 0.1
 
-/** What a pass costs: milliseconds a padded token, as a moving average over the passes seen. */
+/**
+ * What a pass costs: so much for being a pass, for each padded token and for each row. The terms are those of a device that
+ * was measured when it was warmed up; what passes take from then on moves them all alike.
+ */
 export class PassCost {
-  #msPerToken: number | undefined
+  readonly #terms: PassTerms
+  #drift = 1
 
-  observe(tokens: number, ms: number): void {
-    const seen = ms / tokens
-    this.#msPerToken =
-      this.#msPerToken === undefined ? seen : this.#msPerToken + NEWEST * (seen - this.#msPerToken)
+  constructor(terms: PassTerms) {
+    this.#terms = terms
   }
 
-  /** Expected milliseconds of a pass; 0 before the first one was seen. */
-  estimate(tokens: number): number {
-    return tokens * (this.#msPerToken ?? 0)
+  get terms(): PassTerms {
+    const { fixedMs, msPerToken, msPerRow } = this.#terms
+    const drift = this.#drift
+    return { fixedMs: drift * fixedMs, msPerToken: drift * msPerToken, msPerRow: drift * msPerRow }
+  }
+
+  /** Expected milliseconds of so much work, in so many passes. */
+  estimate({ tokens, rows }: PassSize, passes = 1): number {
+    const { fixedMs, msPerToken, msPerRow } = this.terms
+    return passes * fixedMs + tokens * msPerToken + rows * msPerRow
+  }
+
+  observe(size: PassSize, ms: number): void {
+    this.#drift *= 1 - NEWEST + (NEWEST * ms) / this.estimate(size)
+  }
+
+  /**
+   * Tokens of a pass that gives this share of the tokens a second that an endless pass would give. What is added beyond gains
+   * little, and everybody in the pass waits for it.
+   */
+  tokensFor(share: number): number {
+    const { fixedMs, msPerToken } = this.#terms
+    return Math.ceil(((share / (1 - share)) * fixedMs) / msPerToken)
   }
 }

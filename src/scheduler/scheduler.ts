@@ -1,8 +1,8 @@
 import { type Denoiser, DenoiserLost, type Pass, type Revealed } from '../denoiser/denoiser.js'
 import { RequestError } from '../errors.js'
 import { Admission } from './admission.js'
-import { applyRevealed, assemblePass, type Batch, nextBatch } from './batch.js'
-import { PassCost } from './pass-cost.js'
+import { applyRevealed, type Batch, nextBatch, PassAssembler } from './batch.js'
+import type { PassCost, PassSize } from './pass-cost.js'
 import type { Sequence } from './sequence.js'
 
 export interface SchedulerOptions {
@@ -10,8 +10,23 @@ export interface SchedulerOptions {
   readonly maxQueue: number
   /** Padded tokens of a pass: bounds its memory. One sequence always fits. */
   readonly maxBatchTokens: number
+  /** What a pass costs on this denoiser. */
+  readonly cost: PassCost
+  readonly prefer: Preference
   /** Told of every pass, for metrics. */
   readonly onPass?: (pass: PassReport) => void
+}
+
+/** What to do with texts that wait: end those that run soon, or write as many tokens a second as can be. */
+export type Preference = keyof typeof preferences
+
+/**
+ * How large a pass is: as large as gives this share of what the device can do at most. And how many passes a device is sent at
+ * once: it runs one, and a second lies ready, so that it never waits; but then each sequence waits for two.
+ */
+const preferences = {
+  latency: { share: 0.9, ahead: 1 },
+  throughput: { share: 0.98, ahead: 2 }
 }
 
 export interface PassReport {
@@ -44,22 +59,27 @@ const ATTEMPTS = 3
  *
  *   submit -> queued -> running -> in a pass -> running -> ... -> done
  *
- * There are as many lanes as the denoiser runs passes at once. One that has ended its pass takes the next batch.
+ * Each lane has a pass under way; one that has ended its pass takes the next batch.
  */
 export class Scheduler {
   readonly #denoiser: Denoiser
   readonly #options: SchedulerOptions
   readonly #admission: Admission
-  readonly #cost = new PassCost()
+  readonly #passTokens: number
+  readonly #maxLanes: number
   readonly #counts = { passes: 0, rows: 0, steps: 0, emptySteps: 0 }
   readonly #outcomes: Record<Outcome, number> = { completed: 0, cancelled: 0, failed: 0, refused: 0 }
   readonly #lanes = new Set<Promise<void>>()
+  readonly #assemblers: PassAssembler[] = [] // those of the lanes that are free
   #draining = false
 
   constructor(denoiser: Denoiser, options: SchedulerOptions) {
     this.#denoiser = denoiser
     this.#options = options
-    this.#admission = new Admission(this.#context, options.maxBatchTokens * denoiser.parallel)
+    const { share, ahead } = preferences[options.prefer]
+    this.#passTokens = Math.min(options.cost.tokensFor(share), options.maxBatchTokens)
+    this.#maxLanes = ahead * denoiser.parallel
+    this.#admission = new Admission(this.#context, this.#passTokens * this.#maxLanes, this.#maxLanes)
   }
 
   get stats(): SchedulerStats {
@@ -87,14 +107,15 @@ export class Scheduler {
     this.#wake()
   }
 
-  /** Milliseconds until all that runs, and one more sequence of this length, have had a pass. */
-  expectedRoundMs(length: number): number {
-    return this.#roundMs(this.#admission.tokens + this.#admission.padded(length))
-  }
-
-  /** Milliseconds until a sequence that came now would get its first pass. */
-  expectedWaitMs(): number {
-    return this.#msUntilLeft(this.#admission.queued)
+  /** Steps that each window of a text which came now could take to be done in time. May be less than 1. */
+  stepsWithin(ms: number, length: number, windows: number, rows: number): number {
+    const { cost } = this.#options
+    const { round, queued } = this.#admission
+    const own = { tokens: this.#admission.padded(length), rows: 0 }
+    const all = { tokens: round.tokens + own.tokens, rows: round.rows }
+    const stepMs = Math.max(cost.estimate(own), this.#roundMs(all))
+    const rowsMs = rows * cost.terms.msPerRow
+    return Math.floor((ms - this.#msUntilLeft(queued) - rowsMs) / windows / stepMs)
   }
 
   /** Refuses new work and resolves when what was accepted is done. */
@@ -114,14 +135,17 @@ export class Scheduler {
 
   /** Starts passes while there is a lane for one and somebody who waits. */
   #wake(): void {
-    while (this.#lanes.size < this.#denoiser.parallel) {
-      const batch = this.#takeBatch()
+    while (this.#lanes.size < this.#maxLanes) {
+      const ahead = this.#lanes.size >= this.#denoiser.parallel
+      const batch = this.#takeBatch(ahead)
       if (!batch) return
+      const assembler = this.#assemblers.pop() ?? new PassAssembler()
       // Not before it is counted: whoever submits more meanwhile comes by here again.
       const lane = Promise.resolve()
-        .then(() => this.#pass(batch))
+        .then(() => this.#pass(batch, assembler, ahead))
         .finally(() => {
           this.#lanes.delete(lane)
+          this.#assemblers.push(assembler)
           this.#admission.comeBack(batch.sequences)
           this.#wake()
         })
@@ -129,24 +153,28 @@ export class Scheduler {
     }
   }
 
-  /** The batch of the next pass, when somebody waits for one. Lanes share what runs evenly. */
-  #takeBatch(): Batch | undefined {
+  /**
+   * The batch of the next pass, when somebody waits for one. Devices share what runs evenly.
+   * @param ahead every device has a pass: one to lie ready behind is at least half of what it should be, else it waits and grows
+   */
+  #takeBatch(ahead: boolean): Batch | undefined {
     const waiting = this.#admission.admit()
     if (waiting.length === 0) return undefined
-    const share = Math.ceil(this.#admission.tokens / this.#denoiser.parallel)
-    const batch = nextBatch(waiting, this.#context, Math.min(share, this.#options.maxBatchTokens))
+    const share = Math.ceil(this.#admission.round.tokens / this.#denoiser.parallel)
+    const batch = nextBatch(waiting, this.#context, Math.min(share, this.#passTokens))
+    if (ahead && batch.sequences.length * batch.length < this.#passTokens / 2) return undefined
     this.#admission.depart(batch.sequences)
     return batch
   }
 
-  async #pass(batch: Batch): Promise<void> {
+  async #pass(batch: Batch, assembler: PassAssembler, ahead: boolean): Promise<void> {
     const start = performance.now()
-    const roundMs = this.#roundMs(this.#admission.tokens)
+    const roundMs = this.#roundMs(this.#admission.round)
     for (const sequence of batch.sequences) {
       sequence.startedAt ??= start
       sequence.heedDeadline(start, roundMs)
     }
-    const pass = assemblePass(batch)
+    const pass = assembler.assemble(batch)
     let revealed: Revealed
     try {
       revealed = await this.#reveal(pass)
@@ -159,7 +187,10 @@ export class Scheduler {
     for (const sequence of batch.sequences) {
       if (sequence.done) this.#end(sequence, 'completed')
     }
-    this.#count(pass, revealed.passMs, totalMs)
+    const size = { tokens: pass.tokens.length, rows: pass.rows.length }
+    // One that lay ready waited for another pass, not for its own way there and back.
+    this.#options.cost.observe(size, ahead ? revealed.passMs : totalMs)
+    this.#count({ ...size, sequences: batch.sequences.length, passMs: revealed.passMs, totalMs })
   }
 
   async #reveal(pass: Pass): Promise<Revealed> {
@@ -172,13 +203,11 @@ export class Scheduler {
     }
   }
 
-  #count({ lengths, length, rows }: Pass, passMs: number, totalMs: number): void {
-    const tokens = lengths.length * length
-    this.#cost.observe(tokens, totalMs)
+  #count(report: PassReport): void {
     this.#counts.passes++
-    this.#counts.rows += rows.length
-    this.#counts.steps += lengths.length
-    this.#options.onPass?.({ sequences: lengths.length, rows: rows.length, tokens, passMs, totalMs })
+    this.#counts.rows += report.rows
+    this.#counts.steps += report.sequences
+    this.#options.onPass?.(report)
   }
 
   #fail(sequences: readonly Sequence[], cause: unknown): void {
@@ -206,13 +235,14 @@ export class Scheduler {
 
   /** Milliseconds until `count` sequences have left the queue. */
   #msUntilLeft(count: number): number {
-    return Math.ceil(this.#roundMs(this.#admission.tokens) * this.#admission.roundsUntilLeft(count))
+    return Math.ceil(this.#roundMs(this.#admission.round) * this.#admission.roundsUntilLeft(count))
   }
 
-  /** Milliseconds until each of the running sequences, of so many padded tokens in all, has had a pass. */
-  #roundMs(tokens: number): number {
+  /** Milliseconds until each of these sequences, of so many tokens and rows in all, has had a pass. */
+  #roundMs(size: PassSize): number {
     const { parallel } = this.#denoiser
-    return this.#cost.estimate(Math.min(tokens, this.#options.maxBatchTokens * parallel)) / parallel
+    const passes = Math.max(parallel, Math.ceil(size.tokens / this.#passTokens))
+    return this.#options.cost.estimate(size, passes) / parallel
   }
 
   get #context(): number {

@@ -1,13 +1,13 @@
 import t, { type Test } from 'tap'
 import { DenoiserLost, type Device } from '../../src/denoiser/denoiser.js'
-import { DenoiserChild } from '../../src/denoiser/denoiser-child.js'
+import { DenoiserChild, NotBegun } from '../../src/denoiser/denoiser-child.js'
 import { loadManifest } from '../../src/denoiser/manifest.js'
 import { golden, toPass, toys } from './toy.js'
 
 const manifest = await loadManifest(toys.mixture)
 const pass = toPass(golden['toy-mixture'].passes[0]!, false)
 
-async function start(t: Test, fault: string, device: Device = 'cpu') {
+async function start(t: Test, fault: string, device: Device = 'cpu', passTimeoutMs = 60_000) {
   const closing = new AbortController()
   t.teardown(() => closing.abort())
   return DenoiserChild.start({
@@ -16,7 +16,7 @@ async function start(t: Test, fault: string, device: Device = 'cpu') {
     device,
     deviceId: 0,
     threads: 1,
-    passTimeoutMs: 60_000,
+    passTimeoutMs,
     onLine: () => {},
     signal: closing.signal,
     program: new URL('./faulty-process.js', import.meta.url)
@@ -37,6 +37,17 @@ t.test('a process that crashes loses its pass, and its last words are the reason
     name: 'DenoiserLost',
     message: "the denoiser's process ended: code 1: Error: out of memory"
   })
+})
+
+t.test('a pass that waits behind another has no part in its loss, and its time has not begun', async (t) => {
+  const crashing = await start(t, 'pass-crash')
+  const [first, second] = await Promise.allSettled([crashing.run(pass), crashing.run(pass)])
+  t.match([first, second], [{ reason: DenoiserLost }, { reason: NotBegun }])
+
+  const slow = await start(t, 'pass-slowness', 'cpu', 700) // enough for one pass, not for three
+  const passes = [1, 2, 3].map(() => slow.run(pass))
+  await Promise.all(passes.map((pass) => t.rejects(pass, { name: 'Error', message: 'slow' })))
+  t.ok(slow.alive)
 })
 
 t.test('after a failure on a GPU its process is not trusted with another pass', async (t) => {

@@ -6,6 +6,7 @@ import { Scheduler } from '../../src/scheduler/scheduler.js'
 import { loadTokenizer } from '../../src/tokenizer/gpt2-tokenizer.js'
 import { chiSquareDeviation } from '../chi-square.js'
 import { golden, toys } from '../denoiser/toy.js'
+import { flatCost } from '../scheduler/flat-cost.js'
 
 // 27 texts; 10,000 draws see a total variation of 0.05 with power above 0.99.
 const TEXTS = 10_000
@@ -22,7 +23,12 @@ for (const [kind, folder] of Object.entries(toys)) {
       log: () => {}
     })
     t.teardown(() => denoiser.close())
-    const scheduler = new Scheduler(denoiser, { maxQueue: 2 * TEXTS, maxBatchTokens: 16 * 1024 })
+    const scheduler = new Scheduler(denoiser, {
+      maxQueue: 2 * TEXTS,
+      maxBatchTokens: 16 * 1024,
+      cost: flatCost(),
+      prefer: 'throughput'
+    })
     const engine = new Engine([{ name, denoiser, scheduler, tokenizer }], {
       aliases: new Map(),
       maxTextTokens: 15,

@@ -3,7 +3,7 @@ import { Admission } from '../../src/scheduler/admission.js'
 import { makeSequence } from './make-sequence.js'
 
 t.test('the head of the queue runs when there is room, and nobody overtakes it', async (t) => {
-  const admission = new Admission(64, 64)
+  const admission = new Admission(64, 64, 1)
   const [first, long, short] = [makeSequence(15, 4, 1), makeSequence(60, 4, 2), makeSequence(15, 4, 3)]
   admission.add([first!, long!, short!])
   t.same(admission.running, [first])
@@ -16,14 +16,24 @@ t.test('the head of the queue runs when there is room, and nobody overtakes it',
   t.same(admission.running, [short])
 })
 
-t.test('one sequence always runs, however small the budget', async (t) => {
-  const admission = new Admission(64, 1)
-  admission.add([makeSequence(60, 1, 1), makeSequence(5, 1, 2)])
-  t.equal(admission.running.length, 1)
+t.test('as many sequences as must always run, however small the budget', async (t) => {
+  const sequences = () => [makeSequence(60, 1, 1), makeSequence(5, 1, 2), makeSequence(5, 1, 3)]
+  for (const least of [1, 2]) {
+    const admission = new Admission(64, 1, least)
+    admission.add(sequences())
+    t.equal(admission.running.length, least)
+  }
+})
+
+t.test('a round is the padded tokens and the mean rows of what runs', async (t) => {
+  const admission = new Admission(64, 1000, 1)
+  const [a, b] = [makeSequence(20, 4, 1), makeSequence(5, 1, 2)]
+  admission.add([a!, b!])
+  t.same(admission.round, { tokens: 24 + 16, rows: 20 / a!.passes + 5 })
 })
 
 t.test('after its pass a sequence waits behind the others', async (t) => {
-  const admission = new Admission(64, 1000)
+  const admission = new Admission(64, 1000, 1)
   const [a, b, c] = [makeSequence(5, 4, 1), makeSequence(5, 4, 2), makeSequence(5, 4, 3)]
   admission.add([a!, b!, c!])
   admission.depart([a!])
@@ -33,7 +43,7 @@ t.test('after its pass a sequence waits behind the others', async (t) => {
 })
 
 t.test('a sequence that left during its pass does not come back', async (t) => {
-  const admission = new Admission(64, 1000)
+  const admission = new Admission(64, 1000, 1)
   const [a, b] = [makeSequence(5, 4, 1), makeSequence(5, 4, 2)]
   admission.add([a!, b!])
   admission.depart([a!, b!])
@@ -43,7 +53,7 @@ t.test('a sequence that left during its pass does not come back', async (t) => {
 })
 
 t.test('places are free when as many have left as must, each after its remaining passes', async (t) => {
-  const admission = new Admission(64, 128)
+  const admission = new Admission(64, 128, 1)
   t.equal(admission.roundsUntilLeft(1), 0)
   const running = [makeSequence(60, 3, 1), makeSequence(60, 12, 2)]
   admission.add([...running, makeSequence(60, 5, 3), makeSequence(60, 5, 4)])

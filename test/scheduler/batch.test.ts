@@ -1,6 +1,7 @@
+import { PerformanceObserver } from 'node:perf_hooks'
 import t from 'tap'
 import type { Revealed } from '../../src/denoiser/denoiser.js'
-import { applyRevealed, assemblePass, nextBatch } from '../../src/scheduler/batch.js'
+import { applyRevealed, nextBatch, PassAssembler } from '../../src/scheduler/batch.js'
 import { BOS, MASK } from '../table-denoiser.js'
 import { makeSequence } from './make-sequence.js'
 
@@ -16,7 +17,7 @@ t.test('a pass carries what each sequence needs, row by row', async (t) => {
     makeSequence(3, 1, 1, { temperature: 0.5, topP: 0.9, topK: 7 }),
     makeSequence(5, 1, 2, { alternatives: 2 })
   ]
-  const pass = assemblePass({ length: 16, sequences })
+  const pass = new PassAssembler().assemble({ length: 16, sequences })
   t.same(Array.from(pass.tokens.subarray(0, 5)), [BOS, MASK, MASK, MASK, 0])
   t.same(Array.from(pass.lengths), [4, 6])
   t.same(Array.from(pass.rows), [1, 2, 3, 17, 18, 19, 20, 21])
@@ -26,6 +27,35 @@ t.test('a pass carries what each sequence needs, row by row', async (t) => {
   t.equal(new Set([...pass.coins, ...pass.lambda]).size, 10)
   t.ok(pass.alternatives)
 })
+
+t.test(
+  'an assembler writes pass after pass into the same arrays, and makes next to no garbage',
+  async (t) => {
+    const assembler = new PassAssembler()
+    const sequences = Array.from({ length: 16 }, (_, i) => makeSequence(127, 4, i))
+    const batch = { length: 128, sequences }
+    const assemble = (times: number) => {
+      for (let i = 0; i < times; i++) assembler.assemble(batch)
+    }
+    const { buffer } = assembler.assemble(batch).tokens
+    assemble(2000) // until it is compiled
+    let collections = 0
+    const observer = new PerformanceObserver((list) => {
+      collections += list.getEntries().length
+    })
+    observer.observe({ entryTypes: ['gc'] })
+    const before = process.memoryUsage()
+    assemble(1000)
+    const after = process.memoryUsage()
+    await new Promise(setImmediate)
+    observer.disconnect()
+    const bytes = (after.heapUsed - before.heapUsed + after.arrayBuffers - before.arrayBuffers) / 1000
+    t.comment(`${bytes} bytes, ${collections} collections`)
+    t.ok(bytes < 4096, `${bytes} bytes of garbage a pass`)
+    t.equal(collections, 0)
+    t.equal(assembler.assemble(batch).tokens.buffer, buffer)
+  }
+)
 
 t.test(
   'each sequence gets its own rows of what a pass revealed, and as many alternatives as it asked for',

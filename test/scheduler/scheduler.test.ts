@@ -2,21 +2,26 @@ import t from 'tap'
 import { DenoiserLost, type Pass } from '../../src/denoiser/denoiser.js'
 import { RequestError } from '../../src/errors.js'
 import { lengthBucket } from '../../src/scheduler/length-bucket.js'
-import { Scheduler } from '../../src/scheduler/scheduler.js'
+import { PassCost } from '../../src/scheduler/pass-cost.js'
+import { Scheduler, type SchedulerOptions } from '../../src/scheduler/scheduler.js'
 import type { Sequence } from '../../src/scheduler/sequence.js'
 import type { SequenceStep } from '../../src/scheduler/step-stream.js'
 import { chiSquareDeviation } from '../chi-square.js'
 import { referenceChainLaw } from '../reference-chain.js'
 import { BOS, MASK, TableDenoiser, TOKENS, tokenLaw } from '../table-denoiser.js'
+import { flatCost } from './flat-cost.js'
 import { makeSequence } from './make-sequence.js'
 
 const CONTEXT = 64
 
-function schedulerOn(
-  denoiser: TableDenoiser,
-  changes: { maxQueue?: number; maxBatchTokens?: number } = {}
-): Scheduler {
-  return new Scheduler(denoiser, { maxQueue: 1000, maxBatchTokens: 4 * CONTEXT, ...changes })
+function schedulerOn(denoiser: TableDenoiser, changes: Partial<SchedulerOptions> = {}): Scheduler {
+  return new Scheduler(denoiser, {
+    maxQueue: 1000,
+    maxBatchTokens: 4 * CONTEXT,
+    cost: flatCost(),
+    prefer: 'latency',
+    ...changes
+  })
 }
 
 async function read(sequence: Sequence): Promise<SequenceStep[]> {
@@ -99,7 +104,7 @@ t.test('rows evaluated are tokens written, and a step that reveals nothing costs
 t.test('same seed, same text: alone, with neighbours that come and go, after a lost pass', async (t) => {
   const write = async (lose: boolean, neighbours: number): Promise<SequenceStep[]> => {
     const denoiser = new TableDenoiser()
-    const scheduler = schedulerOn(denoiser)
+    const scheduler = schedulerOn(denoiser, { prefer: 'throughput' })
     const text = makeSequence(40, 8, 42)
     const others = Array.from({ length: neighbours }, (_, i) => makeSequence(33 + (i % 20), 1 + (i % 9), i))
     denoiser.before = (pass) => {
@@ -166,6 +171,42 @@ t.test('as many passes run at once as the denoiser can, each sequence in one of 
   t.equal(most, 2)
   await scheduler.drain()
   t.equal(scheduler.stats.sequences.completed, 20)
+})
+
+t.test('a pass is as large as its cost asks for, and larger for throughput than for latency', async (t) => {
+  for (const [prefer, tokens] of [
+    ['latency', 9 * 16],
+    ['throughput', 49 * 16]
+  ] as const) {
+    const denoiser = new TableDenoiser()
+    const cost = new PassCost({ fixedMs: 16, msPerToken: 1, msPerRow: 0 })
+    const scheduler = schedulerOn(denoiser, { maxBatchTokens: 10_000, cost, prefer })
+    const texts = Array.from({ length: 200 }, (_, i) => makeSequence(15, 2, i))
+    scheduler.submit(texts)
+    await Promise.all(texts.map(read))
+    t.equal(Math.max(...denoiser.passes.map((pass) => pass.tokens.length)), tokens)
+  }
+})
+
+t.test('for throughput a second pass is sent ahead, when it is worth one; for latency none is', async (t) => {
+  const mostUnderWay = async (prefer: 'latency' | 'throughput', texts: number) => {
+    const denoiser = new TableDenoiser()
+    const scheduler = schedulerOn(denoiser, { prefer, maxBatchTokens: 64 })
+    const sequences = Array.from({ length: texts }, (_, i) => makeSequence(15, 4, i))
+    let underWay = 0
+    let most = 0
+    denoiser.before = async () => {
+      most = Math.max(most, ++underWay)
+      for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
+      underWay--
+    }
+    scheduler.submit(sequences)
+    await Promise.all(sequences.map(read))
+    return most
+  }
+  t.equal(await mostUnderWay('throughput', 8), 2)
+  t.equal(await mostUnderWay('throughput', 5), 1) // the fifth had better wait for the others to come back
+  t.equal(await mostUnderWay('latency', 8), 1)
 })
 
 t.test('a sequence longer than the budget still gets its passes, alone', async (t) => {
