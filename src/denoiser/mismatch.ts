@@ -1,18 +1,6 @@
 import type { TSchema } from 'typebox'
 import Value from 'typebox/value'
-
-interface JsonSchema {
-  readonly type?: string
-  readonly const?: unknown
-  readonly enum?: readonly unknown[]
-  readonly anyOf?: readonly JsonSchema[]
-  readonly items?: JsonSchema
-  readonly properties?: Readonly<Record<string, JsonSchema>>
-  readonly minimum?: number
-  readonly minLength?: number
-  readonly minItems?: number
-  readonly pattern?: string
-}
+import { inWords, type JsonSchema } from '../schema-words.js'
 
 /** The first place where a value is not what a schema asks for: `steps.default: expected an integer >= 1, got "8"`. */
 export function firstMismatch(schema: TSchema, value: unknown): string | undefined {
@@ -27,19 +15,6 @@ export function firstMismatch(schema: TSchema, value: unknown): string | undefin
     got = (got as Record<string, unknown>)[name]
   }
   return `${path.join('.') || 'content'}: expected ${inWords(expected)}, got ${preview(got)}`
-}
-
-function inWords(schema: JsonSchema): string {
-  const { type, minimum, minLength, minItems, pattern } = schema
-  if (schema.anyOf) return schema.anyOf.map(inWords).join(' or ')
-  if (schema.const !== undefined) return JSON.stringify(schema.const)
-  if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(' or ')
-  if (type === 'integer') return minimum === undefined ? 'an integer' : `an integer >= ${minimum}`
-  if (type === 'string' && pattern) return `a string like /${pattern}/`
-  if (type === 'string') return minLength ? 'a non-empty string' : 'a string'
-  if (type === 'array') return minItems ? 'a non-empty array' : 'an array'
-  if (type === 'object') return 'an object'
-  return String(type)
 }
 
 /** A value as JSON, or as much of it as a line bears. */

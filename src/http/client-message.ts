@@ -1,9 +1,9 @@
 import type { FastifyRequest } from 'fastify'
 import { RequestError } from '../errors.js'
 import { type ClientMessage, clientMessages } from '../messages.js'
+import { inWords } from '../schema-words.js'
 import { ref } from '../schemas.js'
 import { parseJson } from './json-text.js'
-import { inWords } from './schema-words.js'
 import { type Finding, validationError } from './validation-error.js'
 
 /** Made once: the framework keeps one compiled validator for each schema object. */

@@ -1,7 +1,7 @@
 /** Turns what the validator found into one sentence that names the field, what was expected and what came. */
 import { RequestError } from '../errors.js'
+import { inWords, type JsonSchema } from '../schema-words.js'
 import { nearestName } from './edit-distance.js'
-import { inWords, type JsonSchema } from './schema-words.js'
 
 /** One finding of the validator (ajv in its verbose form). */
 export interface Finding {

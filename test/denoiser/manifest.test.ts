@@ -24,7 +24,7 @@ t.test('a whole folder loads', async (t) => {
 
 const broken: [what: string, edit: (manifest: Manifest) => unknown, line: string][] = [
   ['no object', () => [], 'content: expected an object, got []'],
-  ['a missing field', ({ kind, ...rest }) => rest, 'kind: expected "mixture" or "product", got nothing'],
+  ['a missing field', ({ kind, ...rest }) => rest, 'kind: expected one of "mixture", "product", got nothing'],
   [
     'a missing field further in',
     (m) => ({ ...m, steps: { min: 1, max: 9 } }),
@@ -40,10 +40,14 @@ const broken: [what: string, edit: (manifest: Manifest) => unknown, line: string
     (m) => ({ ...m, parameters: 0 }),
     'parameters: expected an integer >= 1, got 0'
   ],
-  ['an unknown kind', (m) => ({ ...m, kind: 'sum' }), 'kind: expected "mixture" or "product", got "sum"'],
+  [
+    'an unknown kind',
+    (m) => ({ ...m, kind: 'sum' }),
+    'kind: expected one of "mixture", "product", got "sum"'
+  ],
   ['a later format', (m) => ({ ...m, format: 2 }), 'format: expected 1, got 2'],
-  ['a teacher that is no name', (m) => ({ ...m, teacher: 3 }), 'teacher: expected a string or null, got 3'],
-  ['no variant', (m) => ({ ...m, variants: [] }), 'variants: expected a non-empty array, got []'],
+  ['a teacher that is no name', (m) => ({ ...m, teacher: 3 }), 'teacher: expected a string, got 3'],
+  ['no variant', (m) => ({ ...m, variants: [] }), 'variants: expected a non-empty array of objects, got []'],
   [
     'default steps out of range',
     (m) => ({ ...m, steps: { min: 1, max: 9, default: 10 } }),

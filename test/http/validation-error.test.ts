@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { editDistance, nearestName } from '../../src/http/edit-distance.js'
-import { inWords } from '../../src/http/schema-words.js'
+import { inWords } from '../../src/schema-words.js'
 import { build } from '../helper.js'
 
 t.test('schemas in words', async (t) => {

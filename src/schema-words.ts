@@ -15,6 +15,7 @@ export interface JsonSchema {
   readonly maxItems?: number
   readonly minLength?: number
   readonly maxLength?: number
+  readonly pattern?: string
 }
 
 /** What a schema asks for, such as "a string or an array of token ids". */
@@ -48,8 +49,9 @@ function singular({ $ref, title, type = $ref ? 'object' : 'value', minLength }: 
 }
 
 function bounds(schema: JsonSchema): string {
-  const { title, minimum, exclusiveMinimum, maximum, maxLength } = schema
+  const { title, minimum, exclusiveMinimum, maximum, maxLength, pattern } = schema
   if (title !== undefined) return ''
+  if (pattern !== undefined) return ` like /${pattern}/`
   if (maxLength !== undefined) return ` of at most ${maxLength} characters`
   if (minimum !== undefined && maximum !== undefined) return ` from ${minimum} to ${maximum}`
   const least = exclusiveMinimum === undefined ? minimum : exclusiveMinimum
