@@ -53,7 +53,10 @@ export const ErrorEvent = Type.Object(
     id: Type.Union([Type.String(), Type.Null()], {
       description: 'The request that ends with this; null when only a message was refused.'
     }),
-    error: ErrorAnswer.properties.error
+    error: ErrorAnswer.properties.error,
+    retry_after_ms: Type.Optional(
+      Type.Integer({ description: 'When to come back; only where waiting helps, as `Retry-After` is.' })
+    )
   },
   { $id: 'ErrorEvent' }
 )

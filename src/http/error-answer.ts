@@ -10,12 +10,17 @@ const retryable: ReadonlySet<ErrorCode> = new Set(['overloaded', 'loading', 'dra
 /** Answers a failed request. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const known = toRequestError(error, request)
-  if (retryable.has(known.code)) {
-    const afterMs = Math.ceil(known.retryAfterMs ?? RETRY_AFTER_MS)
+  const afterMs = retryAfterMs(known)
+  if (afterMs !== undefined) {
     reply.headers({ 'retry-after': Math.ceil(afterMs / 1000), 'retry-after-ms': afterMs })
   }
   if (known.code === 'upgrade_required') reply.headers({ connection: 'upgrade', upgrade: 'websocket' })
   return reply.code(known.status).send({ error: known.body })
+}
+
+/** When to come back, where that helps. */
+export function retryAfterMs({ code, retryAfterMs = RETRY_AFTER_MS }: RequestError): number | undefined {
+  return retryable.has(code) ? Math.ceil(retryAfterMs) : undefined
 }
 
 /** What the client is told. Only what no client can be blamed for goes to the log. */

@@ -5,7 +5,7 @@ import { RequestError } from '../errors.js'
 import type { ClientMessage, CompletionMessage, ErrorEvent, InfillMessage } from '../messages.js'
 import type { Snapshot } from '../schemas.js'
 import { checkMessage, readMessage, wantedId } from './client-message.js'
-import { toRequestError } from './error-answer.js'
+import { retryAfterMs, toRequestError } from './error-answer.js'
 import { onTheWire } from './generation-answer.js'
 import type { HttpOptions } from './http-options.js'
 
@@ -108,7 +108,10 @@ export class SocketSession {
   }
 
   #errorEvent(id: string | null, error: unknown): ErrorEvent {
-    return { type: 'error', id, error: toRequestError(error, this.#request).body }
+    const known = toRequestError(error, this.#request)
+    const afterMs = retryAfterMs(known)
+    const event: ErrorEvent = { type: 'error', id, error: known.body }
+    return afterMs === undefined ? event : { ...event, retry_after_ms: afterMs }
   }
 
   /** The id that a refused request wanted, unless one in work has it. Other messages end nothing. */

@@ -195,7 +195,12 @@ t.test('while draining new requests are refused and accepted ones finish', async
   t.equal((await socket.next()).type, 'sequence-start')
   const drained = engine.drain()
   socket.send({ type: 'completion', id: 'b', request: { max_tokens: 4 } })
-  t.match(await socket.next(), { type: 'error', id: 'b', error: { code: 'draining' } })
+  t.match(await socket.next(), {
+    type: 'error',
+    id: 'b',
+    error: { code: 'draining' },
+    retry_after_ms: 1000
+  })
   denoiser.release()
   t.match((await socket.readUntil(isLast)).at(-1), { type: 'sequence-end', id: 'a' })
   await drained
