@@ -32,7 +32,9 @@ LICENCES = {"hf:kuleshov-group/": "Apache-2.0"}
 class ConvertConfig:
     source: str
     out: str
-    precision: str = "float16"  # float32, float16, int8: those to write, the one to prefer first; or all
+    precision: str = (
+        "float16,half"  # float32, float16, half (GPUs), int8 (CPUs): those to write, the one to prefer first; or all
+    )
     context: int = 1024
     cache: str = "checkpoints"  # where fetched files go
 

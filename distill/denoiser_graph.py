@@ -7,6 +7,8 @@ otherwise blind to order, and the published models give it no rotary at all.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import onnx
@@ -14,19 +16,20 @@ from onnx import numpy_helper
 
 from distill.denoiser import LAMBDA_DIM, LAMBDA_SCALE, DenoiserConfig, rotary_tables
 from distill.fold import FoldedBlock, FoldedDenoiser
-from distill.graph import BOOL, DOUBLE, FLOAT, INT32, INT64, Graph, Store, value
+from distill.graph import BOOL, DOUBLE, FLOAT, FLOAT16, INT32, INT64, Graph, Store, value
 from distill.int8 import fits, int8_product
 from distill.sampler_graph import ALTERNATIVES, NEVER, Grid, add_sampler
 from distill.vocabulary import Vocabulary
 
 EPSILON = 1e-5
-PRECISIONS = ("float32", "float16", "int8")
+PRECISIONS = ("float32", "float16", "half", "int8")
 
 
 class DenoiserGraph(Graph):
     """
     precision: float32; float16, which halves the file: a Cast, which ONNX Runtime folds when it loads the model, makes the matrices
-    float32 again, and so is arithmetic; int8 (distill/int8.py), where the embedding is stored as float16.
+    float32 again, and so is arithmetic; half, where the blocks compute in float16, for GPUs; int8 (distill/int8.py), where the
+    embedding is stored as float16. Lambda, the head and the sampler are float32 and wider in all of them: a float16 logit of 10 is one of 128 to a unit.
     """
 
     def __init__(
@@ -35,17 +38,35 @@ class DenoiserGraph(Graph):
         super().__init__(store=store)
         self.config = config
         self.precision = precision
+        self.inside = FLOAT16 if precision == "half" else FLOAT  # what is computed in from here on
+        self.casts: dict[tuple[str, int], str] = {}
         width = config.width // config.heads
         cos, sin = rotary_tables(context + 1, width)  # ONNX Runtime wants a row for each of a sequence, lambda counted
-        self.rotary = (self.constant(cos.numpy(), "cos"), self.constant(sin.numpy(), "sin"))
+        self.rotary = (self.vector(cos.numpy(), "cos"), self.vector(sin.numpy(), "sin"))
 
-    def matrix(self, array: np.ndarray, hint: str) -> str:
-        if self.precision == "float32":
-            return self.vector(array, hint)
-        return self.op("Cast", self.constant(array.astype(np.float16), hint), to=FLOAT)
+    @contextmanager
+    def in_float32(self) -> Iterator[None]:
+        inside, self.inside = self.inside, FLOAT
+        yield
+        self.inside = inside
+
+    def stored(self, array: np.ndarray, hint: str) -> str:
+        return self.constant(array.astype(np.float32 if self.precision == "float32" else np.float16), hint)
+
+    def computed(self, stored: str) -> str:
+        """A stored matrix as it is computed with."""
+        as_stored = FLOAT if self.precision == "float32" else FLOAT16
+        if self.inside == as_stored:
+            return stored
+        if (stored, self.inside) not in self.casts:
+            self.casts[stored, self.inside] = self.op("Cast", stored, to=self.inside)
+        return self.casts[stored, self.inside]
+
+    def cast(self, x: str, before: int, after: int) -> str:
+        return x if before == after else self.op("Cast", x, to=after)
 
     def vector(self, array: np.ndarray, hint: str) -> str:
-        return self.constant(array.astype(np.float32), hint)
+        return self.constant(array.astype(np.float16 if self.inside == FLOAT16 else np.float32), hint)
 
     def norm(self, x: str, scale: np.ndarray, bias: np.ndarray) -> str:
         scale_and_bias = (self.vector(scale, "scale"), self.vector(bias, "bias"))
@@ -55,7 +76,7 @@ class DenoiserGraph(Graph):
         if self.precision == "int8" and fits(weight):
             y = int8_product(self, x, weight, hint)
         else:
-            y = self.op("MatMul", x, self.matrix(weight, hint))
+            y = self.op("MatMul", x, self.computed(self.stored(weight, hint)))
         return y if bias is None else self.op("Add", y, self.vector(bias, hint + "_bias"))
 
     def attention(self, x: str, block: FoldedBlock, positions: str, lengths: str) -> str:
@@ -104,14 +125,16 @@ def build(
     ids = tokens
     if not vocabulary.complete:
         ids = g.op("Gather", g.constant(vocabulary.token_index, "token_index"), tokens)
-    embedding = g.matrix(folded.embedding, "embedding")
-    x = g.op("Gather", embedding, ids)
+    embedding = g.stored(folded.embedding, "embedding")
+    x = g.op("Gather", g.computed(embedding), ids)
     # 0, 1, 2, ... along each sequence
     ones = g.op("Add", g.op("Mul", tokens, g.ints(0)), g.ints(1))
     positions = g.op("CumSum", ones, g.constant(np.int64(1)), exclusive=1)
     lengths = g.op("Cast", "lengths", to=INT64)
     if config.mixture:
-        x = g.op("Concat", g.lambda_row(folded.latent), x, axis=1)
+        with g.in_float32():
+            row = g.lambda_row(folded.latent)
+        x = g.op("Concat", g.cast(row, FLOAT, g.inside), x, axis=1)
         zero = g.op("Unsqueeze", g.op("Mul", lengths, g.ints(0)), g.ints(1))
         positions = g.op("Concat", zero, positions, axis=1)
         lengths = g.op("Add", lengths, g.ints(1))
@@ -122,9 +145,10 @@ def build(
     last = folded.blocks[-1]
     attended = g.attention(g.norm(x, *last.norm1), last, positions, lengths)
     x, attended = (g.op("Gather", g.token_rows(y), "rows") for y in (x, attended))
-    hidden = g.norm(g.after_attention(x, attended, last), *folded.norm)
-
-    logits = add_head(g, hidden, folded, embedding, len(vocabulary))
+    x = g.after_attention(x, attended, last)
+    x = g.cast(x, g.inside, FLOAT)
+    with g.in_float32():
+        logits = add_head(g, g.norm(x, *folded.norm), folded, embedding, len(vocabulary))
     sampled = add_sampler(g, logits, len(vocabulary))
 
     def token_ids(compact: str) -> str:
@@ -176,7 +200,7 @@ def add_head(g: DenoiserGraph, hidden: str, folded: FoldedDenoiser, embedding: s
         head = folded.embedding[:vocabulary].T
     if head is not None:
         return g.linear(hidden, np.pad(head, ((0, 0), (0, filler))), bias, "head")
-    real = g.op("Slice", embedding, g.ints(0), g.ints(vocabulary), g.ints(0))
+    real = g.op("Slice", g.computed(embedding), g.ints(0), g.ints(vocabulary), g.ints(0))
     if filler:
         real = g.op("Concat", real, g.vector(np.zeros((filler, g.config.width)), "filler"), axis=0)
     return g.op("Add", g.op("MatMul", hidden, g.op("Transpose", real, perm=[1, 0])), g.vector(bias, "head_bias"))

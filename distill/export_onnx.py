@@ -23,15 +23,17 @@ from distill.config import parse_arguments
 from distill.denoiser import Denoiser, DenoiserConfig
 from distill.denoiser_graph import PRECISIONS, build
 from distill.fold import fold
-from distill.graph_file import write_graph
+from distill.graph_file import Written, write_graph
 from distill.parity import LARGEST_DIFFERENCE, check_parity
 from distill.vocabulary import END_OF_TEXT, MASK, SIZE, Vocabulary
 
 NAMES = {
     "float32": "float32",
     "float16": "float32 (matrices stored as float16)",
+    "half": "float16 (lambda, head and sampler float32)",
     "int8": "int8 matrices, rows quantised as they come",
 }
+DEVICES = {"half": ["cuda"], "int8": ["cpu"]}  # the others suit both, unless there is half
 
 
 @dataclass(slots=True)
@@ -41,7 +43,9 @@ class ExportConfig:
     out: str
     card: str  # JSON: description, licence, provenance, steps, teacher
     context: int = 256
-    precision: str = "float16"  # float32, float16, int8: those to write, the one to prefer first; or all
+    precision: str = (
+        "float16,half"  # float32, float16, half (GPUs), int8 (CPUs): those to write, the one to prefer first; or all
+    )
 
 
 def load_model(checkpoint: Path) -> tuple[Denoiser, dict[str, Any]]:
@@ -65,10 +69,11 @@ def export(
     config = model.config
     parity = check_parity(model, vocabulary, context, precisions, largest_difference)
     variants = []
+    written: Written = {}
     for precision in precisions:
         graph = "denoiser.onnx" if precision == precisions[0] else f"denoiser.{precision}.onnx"
-        files = write_graph(partial(build, config, fold(model), vocabulary, context, precision), out, graph)
-        devices = ["cpu"] if precision == "int8" else ["cpu", "cuda"]
+        files = write_graph(partial(build, config, fold(model), vocabulary, context, precision), out, graph, written)
+        devices = DEVICES.get(precision, ["cpu"] if "half" in precisions else ["cpu", "cuda"])
         variants.append({"precision": NAMES[precision], "devices": devices, "graph": graph, "files": files})
     manifest = {
         "format": 1,
@@ -104,7 +109,7 @@ def export(
 
 def parse_precisions(text: str) -> list[str]:
     if text == "all":
-        return list(reversed(PRECISIONS))  # int8 for CPUs, where it is the fastest, float16 for the rest
+        return list(reversed(PRECISIONS))  # int8 for CPUs and half for GPUs, where they are the fastest
     names = text.split(",")
     if wrong := [name for name in names if name not in PRECISIONS]:
         sys.exit(f"--precision: expected all, or some of {', '.join(PRECISIONS)} with commas between, got {wrong[0]!r}")

@@ -64,8 +64,9 @@ def value(name: str, kind: int, shape: Sequence[str | int]) -> ValueInfoProto:
     return helper.make_tensor_value_info(name, kind, list(shape))
 
 
-FLOAT, DOUBLE, INT32, INT64, BOOL = (
+FLOAT, FLOAT16, DOUBLE, INT32, INT64, BOOL = (
     TensorProto.FLOAT,
+    TensorProto.FLOAT16,
     TensorProto.DOUBLE,
     TensorProto.INT32,
     TensorProto.INT64,

@@ -20,30 +20,55 @@ EXTERNAL_BYTES = 1 << 10  # smaller constants stay in the graph
 PAGE = 4096  # weights begin on pages, for ONNX Runtime to map them
 
 
+# Where a constant lies, by its content: the variants of a model share what they hold alike.
+Written = dict[bytes, tuple[str, int]]
+
+
 def write_graph(
-    build: Callable[..., onnx.ModelProto], folder: Path, name: str = "denoiser.onnx"
+    build: Callable[..., onnx.ModelProto], folder: Path, name: str = "denoiser.onnx", written: Written | None = None
 ) -> list[dict[str, Any]]:
-    """Writes what build(store=...) makes, large ones with their weights in a file beside it. Returns the manifest's entries."""
+    """
+    Writes what build(store=...) makes, large ones with their weights in a file beside it. Returns the manifest's entries.
+
+    written: what graphs written before hold, which this one refers to; what it holds is added.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path, weights = folder / name, folder / f"{name}.data"
+    written = {} if written is None else written
     with weights.open("wb") as file:
-        onnx.save_model(build(store=partial(store, file, weights.name)), path)
-    if weights.stat().st_size <= INLINE_BYTES:
+        model = build(store=partial(store, file, weights.name, written))
+    onnx.save_model(model, path)
+    used = locations(model)
+    if used <= {weights.name} and weights.stat().st_size <= INLINE_BYTES:
         onnx.save_model(onnx.load(path), path)  # loading takes the weights in
+        for digest in [digest for digest, (location, _) in written.items() if location == weights.name]:
+            del written[digest]
+        used = set()
+    if weights.name not in used:
         weights.unlink()
     onnx.checker.check_model(path)
-    return [entry(file) for file in (path, weights) if file.exists()]
+    return [entry(folder / file) for file in (name, *sorted(used))]
 
 
-def store(file: BinaryIO, location: str, array: np.ndarray, name: str) -> TensorProto:
+def locations(model: onnx.ModelProto) -> set[str]:
+    """The files that hold the constants of a graph."""
+    places = (pair for tensor in model.graph.initializer for pair in tensor.external_data)
+    return {pair.value for pair in places if pair.key == "location"}
+
+
+def store(file: BinaryIO, location: str, written: Written, array: np.ndarray, name: str) -> TensorProto:
     if array.nbytes < EXTERNAL_BYTES:
         return numpy_helper.from_array(array, name)
-    file.write(bytes(-file.tell() % PAGE))
+    digest = hashlib.blake2b(array.data, key=array.dtype.str.encode()).digest()
+    if digest not in written:
+        file.write(bytes(-file.tell() % PAGE))
+        written[digest] = (location, file.tell())
+        file.write(array.data)
+    location, offset = written[digest]
     kind = helper.np_dtype_to_tensor_dtype(array.dtype)
     tensor = TensorProto(name=name, dims=array.shape, data_type=kind, data_location=TensorProto.EXTERNAL)
-    for key, value in (("location", location), ("offset", file.tell()), ("length", array.nbytes)):
+    for key, value in (("location", location), ("offset", offset), ("length", array.nbytes)):
         tensor.external_data.add(key=key, value=str(value))
-    file.write(array.data)
     return tensor
 
 

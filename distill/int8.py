@@ -9,7 +9,8 @@ Weights have a scale for each column and each 32 of their rows. Activations are 
     blocks of 128, level 4    0.03 ms    4.7 ms    an odd number of rows gives others
     blocks of 128, level 0    3.1 ms    11.8 ms    expands the weights at every call, and a row alone differs
 
-With one scale a tensor (DynamicQuantizeLinear) neighbours change a row. Blocks of 32 at level 4 hold to the bit on AVX2 without VNNI too
+With one scale a tensor (DynamicQuantizeLinear) neighbours change a row. Its integer product saturates on AVX2 unless session.x64quantprecision is
+set; MatMulNBits has kernels of its own, which that setting does not reach and which add pairs of at most 127 x 127, so it is not set. Blocks of 32 at level 4 hold to the bit on AVX2 without VNNI too
 (emulated); on processors with AVX and no AVX2 (before 2013) a row alone differs from the same row among others.
 """
 

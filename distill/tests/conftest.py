@@ -8,10 +8,12 @@ from distill.vocabulary import Vocabulary
 torch.set_num_threads(1)
 
 
-def random_denoiser(vocabulary: int, *, mixture: bool, tied: bool = True, blocks: int = 3, seed: int = 0) -> Denoiser:
+def random_denoiser(
+    vocabulary: int, *, mixture: bool, tied: bool = True, blocks: int = 3, width: int = 32, seed: int = 0
+) -> Denoiser:
     """Every weight random, adaLN's too, so that nothing is folded that is 0 or 1 by chance."""
     torch.manual_seed(seed)
-    config = DenoiserConfig(vocabulary, width=32, blocks=blocks, heads=4, mixture=mixture, tied=tied)
+    config = DenoiserConfig(vocabulary, width=width, blocks=blocks, heads=4, mixture=mixture, tied=tied)
     model = Denoiser(config).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():

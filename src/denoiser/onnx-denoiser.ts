@@ -123,8 +123,7 @@ async function createSession(
     cpu: {
       executionProviders: ['cpu'],
       intraOpNumThreads: threads,
-      // Threads that wait for the next pass do not spin; int8 sums do not saturate.
-      extra: { session: { force_spinning_stop: '1', x64quantprecision: '1' } }
+      extra: { session: { force_spinning_stop: '1' } } // threads that wait for the next pass do not spin
     },
     // A node that fell back to the CPU would cost a copy there and back in every pass: better to refuse.
     cuda: {
