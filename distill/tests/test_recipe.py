@@ -28,18 +28,22 @@ def test_every_stage_takes_the_flags_that_the_recipe_gives(name: str, tmp_path: 
         config = getattr(importlib.import_module(f"distill.{module}"), CONFIGS[module])
         parse_arguments(config, command(module, flags)[3:])
         modules.append(module)
-    assert set(modules) == set(CONFIGS)
+    assert set(modules) | {"train_sdtt"} == set(CONFIGS)
+    assert ("train_sdtt" in modules) == (recipe["train_sdtt"]["rounds"] > 0)
     write_cards(name, recipe, RecipeConfig(out=str(tmp_path)))
     assert json.loads((tmp_path / "student.card.json").read_text())["teacher"] == "teacher"
 
 
 def test_stages_hand_on_what_the_ones_before_made() -> None:
-    recipe = tomllib.loads((RECIPES / "cpu.toml").read_text())
+    recipe = tomllib.loads((RECIPES / "gpu.toml").read_text())
     flags = dict(stages(recipe, RecipeConfig(out="runs/x", sources="tales")))
     assert flags["data"]["sources"] == "tales"
     assert flags["train_sdtt"]["teacher"] == flags["train"]["out"]
     assert flags["train_student"]["teacher"] == f"{flags['train_sdtt']['out']}/round-{recipe['train_sdtt']['rounds']}"
     assert flags["judge"]["models"] == "runs/x/models/student,runs/x/models/teacher"
+    recipe["train_sdtt"]["rounds"] = 0
+    flags = dict(stages(recipe, RecipeConfig(out="runs/x")))
+    assert flags["train_student"]["teacher"] == flags["train"]["out"]
 
 
 def test_an_unknown_recipe_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
