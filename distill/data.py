@@ -3,8 +3,8 @@ Text files to rows of token ids.
 
     python -m distill.data --corpus=DIR --sources=stories.tinystories --out=data/
 
-reads DIR/<source>.txt.xz (or .txt), documents separated by a line `<|endoftext|>`, and DIR/<source>.valid.txt.xz where there is
-one, and writes train.npy and valid.npy (rows, context) of GPT-2 ids as uint16 and vocabulary.npy (the ids that occur in train).
+reads DIR/<source>.txt.xz (or .txt), documents separated by a line `<|endoftext|>`, and DIR/<source>.valid.txt.xz (where there is
+none, the last twentieth of the text is held out), and writes train.npy and valid.npy (rows, context) of GPT-2 ids as uint16 and vocabulary.npy (the ids that occur in train).
 
 A row is what the server lays out: 50256, a document from its start, 50256, the next one, up to the context. A document that
 does not fit goes on in a row of its own that starts in the middle, as the later windows of a long text do.
@@ -56,6 +56,19 @@ def tokenize(path: Path, tokenizer: Tokenizer) -> list[list[int]]:
     return [encoding.ids for encoding in tokenizer.encode_batch(read_documents(path))]
 
 
+def hold_out(documents: list[list[int]], tokens: int) -> list[list[int]]:
+    """Takes so many tokens off the end; a document that lies across the cut becomes two."""
+    held: list[list[int]] = []
+    while tokens > 0 and documents:
+        document = documents.pop()
+        kept = max(0, len(document) - tokens)
+        if kept:
+            documents.append(document[:kept])
+        held.append(document[kept:])
+        tokens -= len(document) - kept
+    return held[::-1]
+
+
 def find(corpus: Path, name: str) -> Path | None:
     return next((path for suffix in (".txt.xz", ".txt") if (path := corpus / (name + suffix)).exists()), None)
 
@@ -71,11 +84,17 @@ def prepare(config: DataConfig) -> None:
         path, held_out = find(corpus, name), find(corpus, name + ".valid")
         if path is None:
             sys.exit(f"--sources: expected {name}.txt.xz or {name}.txt in {corpus}, found neither")
-        train += tokenize(path, tokenizer) * int(times or 1)
-        valid += tokenize(held_out, tokenizer) if held_out else []
+        documents = tokenize(path, tokenizer)
+        tokens = sum(map(len, documents))
+        if tokens < 2 * config.context:
+            sys.exit(f"{path}: expected a text of at least {2 * config.context} tokens, got {tokens}")
+        valid += tokenize(held_out, tokenizer) if held_out else hold_out(documents, max(config.context, tokens // 20))
+        train += documents * int(times or 1)
     order = np.random.default_rng(0).permutation(len(train))
     train_rows = np.array(list(rows((train[i] for i in order), config.context)), dtype=np.uint16)
     valid_rows = np.array(list(rows(iter(valid), config.context)), dtype=np.uint16).reshape(-1, config.context)
+    if not len(valid_rows):
+        sys.exit(f"{config.sources}.valid: expected a held-out text of at least {config.context} tokens, got less")
     vocabulary = Vocabulary.of(train_rows)
     np.save(out / "train.npy", train_rows)
     np.save(out / "valid.npy", valid_rows)

@@ -58,7 +58,7 @@ def correlations(model: Denoiser, rows: Tensor, t: float, lambdas: int, generato
     values = []
     for x_0 in rows.split(1):
         masked = mask_tokens(x_0, torch.full((1,), t), model.config.vocabulary, generator)
-        b, i = (masked == model.config.vocabulary).nonzero(as_tuple=True)
+        b, i = ((masked == model.config.vocabulary) & (x_0 != model.config.vocabulary)).nonzero(as_tuple=True)
         latent = torch.rand(1, lambdas, generator=generator)
         hidden = [hidden_at(model, masked[:, None], one[None, None], b, i) for one in latent[0]]
         (log_p,) = in_blocks(at_texts, model, torch.cat(hidden, 1), x_0[b, i])
@@ -76,9 +76,8 @@ def evaluate(config: EvaluateConfig) -> list[dict[str, Any]]:
     model = load_model(Path(config.run) / "checkpoint.pt")[0]
     data = Path(config.data)
     vocabulary = Vocabulary.load(data / "vocabulary.npy")
-    ids = vocabulary.token_index[np.load(data / "valid.npy").astype(np.int64)]
-    known = (ids != len(vocabulary)).all(1)  # a word never trained on has no probability and no bound
-    rows = torch.from_numpy(ids[known]).long()
+    # A token never trained on has no probability: it stays masked, as the server takes it, and does not count.
+    rows = torch.from_numpy(vocabulary.token_index[np.load(data / "valid.npy").astype(np.int64)]).long()
     generator = torch.Generator().manual_seed(config.seed)
     measured: list[dict[str, Any]] = [
         {

@@ -30,14 +30,18 @@ def mask_tokens(tokens: Tensor, times: Tensor, mask: int, generator: torch.Gener
 
 
 def diffusion_loss(model: Denoiser, tokens: Tensor, times: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """The bound on the negative log-likelihood, nats a token. The head runs at masked rows only."""
+    """
+    The bound on the negative log-likelihood, nats a token. The head runs at masked rows only. A token that is the mask itself is one
+    that the model does not know: it stays masked and does not count.
+    """
     mask = model.config.vocabulary
     latent_tokens = mask_tokens(tokens, times, mask, generator)
     latent = None
     if model.config.mixture:
         latent = torch.rand(len(tokens), generator=generator, device=tokens.device)
     hidden = model.trunk(latent_tokens, latent)
-    batch, position = (latent_tokens == mask).nonzero(as_tuple=True)
+    known = tokens != mask
+    batch, position = ((latent_tokens == mask) & known).nonzero(as_tuple=True)
     log_p = model.log_probabilities(hidden[batch, position])
     nll = -log_p.gather(-1, tokens[batch, position][:, None]).squeeze(-1)
-    return (nll / times[batch]).sum() / tokens.numel()
+    return (nll / times[batch]).sum() / known.sum()

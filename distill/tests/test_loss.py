@@ -37,6 +37,19 @@ def test_the_loss_is_the_masked_negative_log_likelihood_over_t(generator: torch.
     assert math.isclose(loss.item(), by_hand / 36, rel_tol=1e-4)
 
 
+def test_a_token_that_is_not_known_stays_masked_and_does_not_count() -> None:
+    model = random_denoiser(20, mixture=False)
+    tokens = torch.arange(12)[None] % 20
+    tokens[0, 5] = 20
+    times = torch.tensor([1.0])  # all is masked, so the network sees the same either way
+    losses = [
+        diffusion_loss(model, torch.cat([tokens[:, :5], torch.full((1, 1), x), tokens[:, 6:]], 1), times)
+        for x in (3, 20)
+    ]
+    log_p = model.log_probabilities(model.trunk(torch.full((1, 12), 20)))[0, 5, 3].item()
+    assert math.isclose(12 * losses[0].item(), 11 * losses[1].item() - log_p, rel_tol=1e-4)
+
+
 def test_the_mask_has_no_probability() -> None:
     model = random_denoiser(20, mixture=True)
     log_p = model.log_probabilities(model.trunk(torch.full((1, 5), 20), torch.rand(1)))
