@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { text as readAll } from 'node:stream/consumers'
 import { Command } from 'commander'
+import { benchSettings } from './commands/bench-settings.js'
 import { addOptions } from './commands/options.js'
 import { requestSettings, toRequest } from './commands/request.js'
 import { settings } from './config.js'
@@ -27,6 +28,15 @@ Examples:
   $ fewstep generate "The house stood" --suffix " and was never seen again." --max-tokens 32 --seed 7
   $ echo "Dear diary," | fewstep generate - > diary.txt`
 
+const benchHelp = `
+Each model writes the same texts from the same seeds, in turns. Throughput, latency and variety of the very texts that were timed are shown
+side by side. Ctrl-C ends it early and shows what was measured.
+
+Examples:
+  $ fewstep bench
+  $ fewstep bench --run student:4 --run student:8 --run teacher:32 --concurrency 1,8,32
+  $ fewstep bench --url http://127.0.0.1:8080 --rate 2,4,8 --seconds 60 --json results.json`
+
 async function serve(flags: object): Promise<void> {
   const { serve } = await import('./server.js')
   const drained = await serve(readSettings(settings, flags, process.env))
@@ -49,6 +59,14 @@ async function generate(prompt: string, flags: object): Promise<void> {
     if (!interrupt.signal.aborted) throw error
     process.exitCode = 130
   }
+}
+
+async function bench(flags: object): Promise<void> {
+  const settings = readSettings(benchSettings, flags, {})
+  const interrupt = new AbortController()
+  process.once('SIGINT', () => interrupt.abort())
+  const { bench } = await import('./commands/bench.js')
+  await bench({ settings, output: process.stdout, progress: process.stderr, signal: interrupt.signal })
 }
 
 function fail(error: Error): void {
@@ -82,5 +100,12 @@ const generateCommand = program
 addOptions(generateCommand, requestSettings, { variables: false })
 addOptions(generateCommand, { model, device, threads }, { variables: true })
 generateCommand.addHelpText('after', generateHelp)
+
+const benchCommand = program
+  .command('bench')
+  .description('Measure models under load, side by side: speed, and how varied the texts are.')
+  .action(bench)
+addOptions(benchCommand, benchSettings, { variables: false })
+benchCommand.addHelpText('after', benchHelp)
 
 await program.parseAsync().catch(fail)

@@ -84,6 +84,22 @@ export function integers(
   }
 }
 
+/** Numbers over 0 with commas between. */
+export function numbers(
+  options: Words & { default: readonly number[]; argument: string }
+): Setting<readonly number[]> {
+  return {
+    ...options,
+    expected: 'numbers over 0, with commas between',
+    defaultText: options.default.join(',') || 'none',
+    many: false,
+    parse: one((value) => {
+      const items = value.split(',').map((item) => (item.trim() ? Number(item) : Number.NaN))
+      return items.every((item) => item > 0 && item < MAX_INTEGER) ? items : undefined
+    })
+  }
+}
+
 /** The same, with no value of its own: what it is then, `defaultText` says. */
 export function optional<T>(setting: Setting<T>, defaultText: string): Setting<T | null> {
   return { ...setting, default: null, defaultText }
