@@ -1,8 +1,17 @@
+/** The page at `/`: its files, the client it is built on, and its typefaces. Each is a route of its own: any other path stays unknown. */
+import { createRequire } from 'node:module'
+import { basename, dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import fastifyStatic from '@fastify/static'
 import type { FastifyPluginAsync } from 'fastify'
 
-const root = fileURLToPath(new URL('../../playground', import.meta.url))
+const folder = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+const { resolve } = createRequire(import.meta.url)
+
+const typefaces = [
+  '@fontsource/newsreader/files/newsreader-latin-400-normal.woff2',
+  '@fontsource-variable/instrument-sans/files/instrument-sans-latin-wght-normal.woff2'
+]
 
 /** The page needs its own files and this server, nothing else. */
 const contentSecurityPolicy = [
@@ -10,16 +19,16 @@ const contentSecurityPolicy = [
   "script-src 'self'",
   "style-src 'self'",
   "connect-src 'self'",
+  "font-src 'self'",
   "img-src 'self' data:",
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'"
 ].join('; ')
 
-/** The playground's files at `/`, each a route of its own: any other path stays unknown. */
 export const playgroundRoutes: FastifyPluginAsync = async (app) => {
   await app.register(fastifyStatic, {
-    root,
+    root: folder('../../playground'),
     wildcard: false,
     setHeaders: (response) => {
       response.setHeader('content-security-policy', contentSecurityPolicy)
@@ -27,4 +36,17 @@ export const playgroundRoutes: FastifyPluginAsync = async (app) => {
       response.setHeader('referrer-policy', 'no-referrer')
     }
   })
+  await app.register(fastifyStatic, {
+    root: folder('../../dist/client'),
+    prefix: '/client/',
+    wildcard: false,
+    globIgnore: ['**/*.d.ts'],
+    decorateReply: false
+  })
+  for (const typeface of typefaces) {
+    const path = resolve(typeface)
+    app.get(`/typefaces/${basename(path)}`, { schema: { hide: true } }, (_request, reply) =>
+      reply.sendFile(basename(path), dirname(path), { maxAge: '1y' })
+    )
+  }
 }

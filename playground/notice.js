@@ -1,0 +1,24 @@
+import { byId, element } from './element.js'
+
+let timer
+
+/** One line about how it goes; with a countdown where one waits. The seconds are not announced. */
+export function notify(text, waitMs) {
+  clearInterval(timer)
+  const line = byId('notice')
+  line.replaceChildren(text)
+  if (waitMs === undefined) return
+  const seconds = element('span', { ariaHidden: 'true', className: 'countdown' })
+  line.append(' ', seconds)
+  const until = performance.now() + waitMs
+  const count = () => {
+    seconds.textContent = `Again in ${Math.max(0, (until - performance.now()) / 1000).toFixed(1)} s`
+  }
+  count()
+  timer = setInterval(count, 100)
+}
+
+/** Told to screen readers, once, when there is something to tell. */
+export function announce(text) {
+  byId('announcement').textContent = text
+}
