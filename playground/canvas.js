@@ -64,13 +64,13 @@ export class Canvas {
       className: 'place masked',
       role: 'option',
       id: `${this.#root.parentElement.dataset.lane}${i}`,
-      'aria-label': 'masked',
-      'aria-selected': 'false'
+      'aria-selected': 'false',
+      dataset: { width: ` ${'n'.repeat(WIDTHS[i % WIDTHS.length])}` }
     })
     this.#elements.push(node)
     this.#places.push(place)
     place.node = node
-    write(node, place, i)
+    write(place, false)
     return node
   }
 
@@ -89,7 +89,7 @@ export class Canvas {
 
   /** The text has come to its end: what lies beyond it goes. */
   settle() {
-    for (const [i, place] of this.#places.entries()) write(place.node, place, i)
+    for (const place of this.#places) write(place, place.frame < this.#shown)
   }
 
   #step(event) {
@@ -121,16 +121,16 @@ export class Canvas {
 }
 
 function reveal(place, revealed) {
-  const { node } = place
-  node.className = revealed ? `place new tint-${tint(place.reveal.probability)}` : 'place masked'
-  if (revealed) node.removeAttribute('aria-label')
-  else node.setAttribute('aria-label', 'masked')
-  if (revealed && node.textContent !== place.text) write(node, place)
+  place.node.className = revealed ? `place new tint-${tint(place.reveal.probability)}` : 'place masked'
+  write(place, revealed)
 }
 
-/** A mask holds its token where it is known, else letters that are not seen: both give it a width. */
-function write(node, place, i = 0) {
-  const { text } = place
-  node.textContent = text ?? ` ${'n'.repeat(WIDTHS[i % WIDTHS.length])}`
+/** A mask draws its token's letters, or some, where nobody sees or reads them: for their width alone. */
+function write({ node, text }, revealed) {
+  node.textContent = revealed ? text : ''
   node.hidden = text === ''
+  if (text !== undefined) node.dataset.width = text
+  if (!revealed) node.setAttribute('aria-label', 'masked')
+  else if (text.trim()) node.removeAttribute('aria-label')
+  else node.setAttribute('aria-label', 'white space')
 }

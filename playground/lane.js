@@ -22,12 +22,13 @@ export class Lane {
     this.#facts.replaceChildren()
   }
 
-  /** Records the events of one text until its end. */
-  async record(events, pieces, whole) {
+  /** Records the events of one text until its end, and tells of each. */
+  async record(events, { pieces, whole }, onEvent) {
     this.timeline = undefined
     this.#startedAt = performance.now()
     for await (const event of events) {
       const at = performance.now() - this.#startedAt
+      onEvent()
       if (event.type === 'sequence-start') this.timeline = new Timeline(event, pieces, whole)
       else if (event.type === 'step-end') this.timeline.add(event, at)
       else this.timeline.finish(event, at)

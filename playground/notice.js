@@ -6,6 +6,7 @@ let timer
 export function notify(text, waitMs) {
   clearInterval(timer)
   const line = byId('notice')
+  if (text === '' && line.textContent === '') return
   line.replaceChildren(text)
   if (waitMs === undefined) return
   const seconds = element('span', { ariaHidden: 'true', className: 'countdown' })

@@ -106,10 +106,12 @@ async function race() {
 async function play(runners, onEnd = () => {}) {
   for (const { lane } of runners) lane.timeline = undefined
   const recorded = Promise.all(
-    runners.map(({ lane, events, pieces, whole, rival }) =>
-      lane.record(events, pieces, whole).catch((error) => {
-        throw Object.assign(error, { rival })
-      })
+    runners.map(({ lane, events, rival, ...shape }) =>
+      lane
+        .record(events, shape, () => notify(''))
+        .catch((error) => {
+          throw Object.assign(error, { rival })
+        })
     )
   )
   await Promise.race([recorded, wait(PATIENCE_MS)])
@@ -170,7 +172,11 @@ function drawMoment({ now, moment, moments, playing }) {
     'aria-valuetext',
     slow ? `${Math.round(now / slow)} ms` : `step ${moment} of ${moments}`
   )
-  byId('moment').textContent = slow ? `${slow.toFixed(0)}× slowed` : `${moment} / ${moments}`
+  byId('moment').textContent = slow
+    ? slow > 1.5
+      ? `${slow.toFixed(0)}× slower`
+      : 'real time'
+    : `${moment} / ${moments}`
   byId('play').textContent = playing ? 'Pause' : 'Play'
   if (slow) crown(now / slow)
 }

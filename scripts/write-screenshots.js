@@ -85,7 +85,7 @@ try {
 
   const busy = await serve('--max-queue', '1', '--max-batch-tokens', '1')
   const crowd = await open(busy, { fragment: story })
-  for (let i = 0; i < 3; i++) {
+  for (let i = 0; i < 4; i++) {
     const body = JSON.stringify({ max_tokens: 900, steps: 900 })
     fetch(`${busy}/v1/completions`, {
       method: 'POST',
