@@ -13,7 +13,8 @@ export function notify(text, waitMs) {
   line.append(' ', seconds)
   const until = performance.now() + waitMs
   const count = () => {
-    seconds.textContent = `Again in ${Math.max(0, (until - performance.now()) / 1000).toFixed(1)} s`
+    const left = Math.max(0, (until - performance.now()) / 1000)
+    seconds.textContent = `Again in ${left.toFixed(left < 10 ? 1 : 0)} s`
   }
   count()
   timer = setInterval(count, 100)

@@ -244,8 +244,7 @@ function fail(error) {
   work.abort()
   if (error instanceof FewstepError && error.error.code === 'unauthenticated') return askForKey()
   if (!(error instanceof FewstepError) && !(error instanceof DisconnectedError)) throw error
-  if (!refuse(error.param, error.message, error.rival)) notify(error.message)
-  else notify('Refused: see the field.')
+  notify(refuse(error.param, error.message, error.rival) ? '' : error.message)
 }
 
 function askForKey() {

@@ -29,6 +29,7 @@ export function refuse(param, message, rival) {
   const problem = Object.assign(document.createElement('p'), {
     className: 'problem',
     id: 'problem',
+    role: 'alert',
     textContent: message
   })
   field.closest('.field').append(problem)

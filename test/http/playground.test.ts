@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { build } from '../helper.js'
 
@@ -12,6 +14,35 @@ t.test('the page and its files come under a strict policy', async (t) => {
   t.ok(files.length >= 2)
   for (const file of files) t.equal((await app.inject(`/${file}`)).statusCode, 200, file!)
   t.notMatch(page.body, /<script(?![^>]*src=)|\sstyle="|\son\w+="/, 'nothing inline')
+})
+
+t.test('the client and the typefaces are files of this server, too', async (t) => {
+  const { app } = await build(t)
+  t.match((await app.inject('/client/client.js')).headers['content-type'], /javascript/)
+  t.equal((await app.inject('/client/client.d.ts')).statusCode, 404)
+  const { body } = await app.inject('/playground.css')
+  const typefaces = [...body.matchAll(/url\("(typefaces\/[^"]+)"\)/g)].map(([, path]) => path)
+  t.equal(typefaces.length, 2)
+  for (const path of typefaces) t.equal((await app.inject(`/${path}`)).headers['content-type'], 'font/woff2')
+})
+
+t.test('page, code and typefaces are under 100 kB compressed', async (t) => {
+  const { app } = await build(t)
+  const paths = [
+    ...readdirSync('playground'),
+    ...readdirSync('dist/client')
+      .filter((name) => name.endsWith('.js'))
+      .map((name) => `client/${name}`)
+  ]
+  const { body } = await app.inject('/playground.css')
+  for (const [, path] of body.matchAll(/url\("(typefaces\/[^"]+)"\)/g)) paths.push(path!)
+  let bytes = 0
+  for (const path of new Set(paths)) {
+    const { rawPayload } = await app.inject(`/${path}`)
+    bytes += path.endsWith('.woff2') ? rawPayload.length : gzipSync(rawPayload).length
+  }
+  t.comment(`${bytes} bytes`)
+  t.ok(bytes < 100_000, `${bytes} bytes`)
 })
 
 t.test('nothing else is served from the disk', async (t) => {
