@@ -100,7 +100,8 @@ export const settings = {
     min: 1,
     max: MAX_INTEGER,
     default: 4096,
-    description: 'Tokens of one pass, padding included: bounds memory. A longer text gets a pass to itself.'
+    description:
+      'Most tokens of one pass, padding included, and four times the most that it reveals: bounds memory. A longer text gets a pass to itself.'
   }),
   maxTextTokens: integer({
     ...limits,

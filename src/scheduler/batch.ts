@@ -10,14 +10,25 @@ export interface Batch {
 }
 
 /**
- * Picks the batch of the next pass: the first sequence (the one that has waited longest) and every other of its
- * bucket, in order, while padded tokens stay within the budget. The first one always goes.
+ * Picks the batch of the next pass: the first sequence (the one that has waited longest) and others of its bucket, in order, while
+ * padded tokens and rows stay within their bounds. The first one always goes.
  */
-export function nextBatch(waiting: readonly Sequence[], context: number, maxTokens: number): Batch {
+export function nextBatch(
+  waiting: readonly Sequence[],
+  context: number,
+  { maxTokens, maxRows }: { maxTokens: number; maxRows: number }
+): Batch {
   const bucketOf = (sequence: Sequence) => lengthBucket(sequence.length, context)
   const length = bucketOf(waiting[0]!)
-  const room = Math.max(1, Math.floor(maxTokens / length))
-  return { length, sequences: waiting.filter((sequence) => bucketOf(sequence) === length).slice(0, room) }
+  const sequences: Sequence[] = []
+  let rows = 0
+  for (const sequence of waiting.filter((sequence) => bucketOf(sequence) === length)) {
+    rows += sequence.nextReveals.positions.length
+    const fits = (sequences.length + 1) * length <= maxTokens && rows <= maxRows
+    if (sequences.length > 0 && !fits) break
+    sequences.push(sequence)
+  }
+  return { length, sequences }
 }
 
 /**

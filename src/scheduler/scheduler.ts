@@ -8,7 +8,7 @@ import type { Sequence } from './sequence.js'
 export interface SchedulerOptions {
   /** Sequences that may wait for a place; one more is refused. */
   readonly maxQueue: number
-  /** Padded tokens of a pass: bounds its memory. One sequence always fits. */
+  /** Padded tokens of a pass, and TOKENS_PER_ROW times its rows: bounds its memory. One sequence always fits. */
   readonly maxBatchTokens: number
   /** What a pass costs on this denoiser. */
   readonly cost: PassCost
@@ -49,6 +49,9 @@ export interface SchedulerStats {
   readonly emptySteps: number
   readonly sequences: Readonly<Record<Outcome, number>>
 }
+
+/** A row takes much more memory than a token: its logits over the vocabulary, and what is made of them. */
+const TOKENS_PER_ROW = 4
 
 /** Times a pass is run before its sequences are given up: its denoiser may have died of something else. */
 const ATTEMPTS = 3
@@ -161,7 +164,10 @@ export class Scheduler {
     const waiting = this.#admission.admit()
     if (waiting.length === 0) return undefined
     const share = Math.ceil(this.#admission.round.tokens / this.#denoiser.parallel)
-    const batch = nextBatch(waiting, this.#context, Math.min(share, this.#passTokens))
+    const batch = nextBatch(waiting, this.#context, {
+      maxTokens: Math.min(share, this.#passTokens),
+      maxRows: this.#options.maxBatchTokens / TOKENS_PER_ROW
+    })
     if (ahead && batch.sequences.length * batch.length < this.#passTokens / 2) return undefined
     this.#admission.depart(batch.sequences)
     return batch

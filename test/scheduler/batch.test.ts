@@ -7,9 +7,17 @@ import { makeSequence } from './make-sequence.js'
 
 t.test('a batch is the first sequence and the others of its padded length, within the budget', async (t) => {
   const waiting = [20, 5, 22, 21].map((length, i) => makeSequence(length, 2, i))
-  const batch = nextBatch(waiting, 64, 48)
+  const batch = nextBatch(waiting, 64, { maxTokens: 48, maxRows: 100 })
   t.equal(batch.length, 24)
   t.same(batch.sequences, [waiting[0], waiting[2]])
+})
+
+t.test('a batch reveals no more than it may, but for one sequence', async (t) => {
+  const waiting = [20, 22, 21].map((length, i) => makeSequence(length, 1, i))
+  const sizes = [1, 41, 42, 63].map(
+    (maxRows) => nextBatch(waiting, 64, { maxTokens: 1000, maxRows }).sequences.length
+  )
+  t.same(sizes, [1, 1, 2, 3])
 })
 
 t.test('a pass carries what each sequence needs, row by row', async (t) => {
