@@ -23,10 +23,10 @@ export async function withPython(name, bench) {
   else await bench()
 }
 
-/** The folder of the model: `float32/` and `int8/` to serve, and `checkpoint.pt`. */
+/** The folder of the model: `float32/` and `int8/` to serve. */
 export function fullSizeModel() {
   const folder = join(tmpdir(), 'fewstep-full-size')
-  if (!existsSync(join(folder, 'checkpoint.pt'))) {
+  if (!existsSync(join(folder, 'int8', 'model.json'))) {
     mkdirSync(folder, { recursive: true })
     execFileSync(PYTHON, ['bench/full_size.py', folder, 'float32', 'int8'], { stdio: 'inherit' })
   }

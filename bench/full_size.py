@@ -1,11 +1,10 @@
 """
 A model of the published size with random weights (170 million parameters, 1024 positions, the whole vocabulary), for benches.
 
-    python bench/full_size.py FOLDER float32 int8      writes FOLDER/float32 and FOLDER/int8 to serve, and FOLDER/checkpoint.pt
+    python bench/full_size.py FOLDER float32 small=int8      writes FOLDER/float32 and FOLDER/small to serve, of these precisions
 """
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -26,12 +25,17 @@ CARD = {
 }
 
 
-def make(folder: Path, variants: list[str]) -> None:
+def full_size_model() -> Denoiser:
+    """Always the same."""
     torch.manual_seed(0)
-    model = Denoiser(CONFIG).eval()
-    for precisions in variants:
-        export(model, Vocabulary.all(), CONTEXT, folder / precisions, CARD, precisions.split(","))
-    torch.save({"model": model.state_dict(), "config": asdict(CONFIG)}, folder / "checkpoint.pt")
+    return Denoiser(CONFIG).eval()
+
+
+def make(folder: Path, variants: list[str]) -> None:
+    model = full_size_model()
+    for variant in variants:
+        name, _, precisions = variant.rpartition("=")
+        export(model, Vocabulary.all(), CONTEXT, folder / (name or precisions), CARD, precisions.split(","))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ const GOALS = { float32: '>= 4', int8: '>= 6' }
 await withPython('reference-sampler', async () => {
   const folder = fullSizeModel()
   const engines = { float32: await engineOf(folder, 'float32'), int8: await engineOf(folder, 'int8') }
-  const reference = await startReference(folder)
+  const reference = await startReference()
   const results = []
   for (const [batch, steps] of CASES) {
     const rounds = []
@@ -87,8 +87,8 @@ async function write(engine, batch, steps) {
   return (performance.now() - start) / 1000
 }
 
-async function startReference(folder) {
-  const child = spawn(PYTHON, ['bench/reference_sampler.py', folder, `${THREADS}`], {
+async function startReference() {
+  const child = spawn(PYTHON, ['bench/reference_sampler.py', `${THREADS}`], {
     stdio: ['pipe', 'pipe', 'inherit']
   })
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]()

@@ -2,7 +2,7 @@
 The papers' sampler in PyTorch, as their code has it: logits of every position over the whole vocabulary in every step, one float64 categorical
 draw over token-or-mask for each, the mask's share included. An independent yardstick for bench/reference-sampler.js, which drives it.
 
-    python bench/reference_sampler.py FOLDER THREADS      reads lines `BATCH LENGTH STEPS`, answers each with the seconds that it took
+    python bench/reference_sampler.py THREADS      reads lines `BATCH LENGTH STEPS`, answers each with the seconds that it took
 """
 
 import sys
@@ -14,7 +14,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from distill.denoiser import Denoiser, DenoiserConfig
+from bench.full_size import full_size_model
+from distill.denoiser import Denoiser
 
 
 @torch.inference_mode()
@@ -35,11 +36,8 @@ def sample(model: Denoiser, batch: int, length: int, steps: int) -> torch.Tensor
     return tokens
 
 
-def run(folder: Path) -> None:
-    saved = torch.load(folder / "checkpoint.pt", weights_only=True)
-    model = Denoiser(DenoiserConfig(**saved["config"]))
-    model.load_state_dict(saved["model"])
-    model.eval()
+def run() -> None:
+    model = full_size_model()
     print("ready", flush=True)
     for line in sys.stdin:
         batch, length, steps = map(int, line.split())
@@ -49,5 +47,5 @@ def run(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(int(sys.argv[2]))
-    run(Path(sys.argv[1]))
+    torch.set_num_threads(int(sys.argv[1]))
+    run()

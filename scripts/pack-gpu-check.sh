@@ -18,8 +18,7 @@ cp -r models/student models/tokenizers "$work/models"
 npm ls --omit=dev --all --parseable | grep -o 'node_modules/.*' | grep -v '^node_modules/onnxruntime-node' | while read -r package; do
   if [[ -d "$package" ]]; then mkdir -p "$work/$package" && cp -r "$package/." "$work/$package"; fi
 done
-"$python" bench/full_size.py "$work/models" float16,half
-mv "$work/models/float16,half" "$work/models/full-size"
+"$python" bench/full_size.py "$work/models" full-size=float16,half
 "$python" scripts/strip_weights.py "$work/models/full-size"
 tar cJf "$out/fewstep.tar.xz" -C "$work" .
 du -h "$out/fewstep.tar.xz"
