@@ -5,7 +5,7 @@ import { fullSizeModel, PYTHON, withPython } from './full-size.js'
 import { report } from './report.js'
 
 const LENGTH = Number(process.env.LENGTH ?? 1024)
-const BATCHES = process.env.BATCHES ?? '1,4'
+const BATCHES = process.env.BATCHES ?? '1'
 const THREADS = availableCores()
 
 await withPython('roofline', async () => {

@@ -25,8 +25,8 @@ export type Preference = keyof typeof preferences
  * once: it runs one, and a second lies ready, so that it never waits; but then each sequence waits for two.
  */
 const preferences = {
-  latency: { share: 0.9, ahead: 1 },
-  throughput: { share: 0.98, ahead: 2 }
+  latency: { share: 0.9, lanes: 1 },
+  throughput: { share: 0.98, lanes: 2 }
 }
 
 export interface PassReport {
@@ -79,9 +79,9 @@ export class Scheduler {
   constructor(denoiser: Denoiser, options: SchedulerOptions) {
     this.#denoiser = denoiser
     this.#options = options
-    const { share, ahead } = preferences[options.prefer]
+    const { share, lanes } = preferences[options.prefer]
     this.#passTokens = Math.min(options.cost.tokensFor(share), options.maxBatchTokens)
-    this.#maxLanes = ahead * denoiser.parallel
+    this.#maxLanes = lanes * denoiser.parallel
     this.#admission = new Admission(this.#context, this.#passTokens * this.#maxLanes, this.#maxLanes)
   }
 
