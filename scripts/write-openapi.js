@@ -10,7 +10,9 @@ const app = await buildApp({
   aliases,
   limits: { bodyLimit: 1, maxSocketSequences: 1, heartbeatMs: 1 },
   metrics: new Metrics(),
-  phase: () => 'ready'
+  phase: () => 'ready',
+  security: { allowOrigin: [], local: true, maxRequestsPerMinute: 0 },
+  logPrompts: false
 })
 await writeFile(new URL('../openapi.yaml', import.meta.url), app.swagger({ yaml: true }))
 await app.close()

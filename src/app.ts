@@ -1,8 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import { type FastifyInstance, type FastifyServerOptions, fastify, LogController } from 'fastify'
+import type { Certificate } from './credentials.js'
 import { RequestError } from './errors.js'
 import { completionRoutes } from './http/completions.js'
 import { answerError } from './http/error-answer.js'
+import { buildGate, type GateOptions } from './http/gate.js'
 import { healthRoutes } from './http/health.js'
 import type { HttpOptions } from './http/http-options.js'
 import { infillRoutes } from './http/infill.js'
@@ -12,13 +13,20 @@ import { metricRoutes } from './http/metrics.js'
 import { modelRoutes } from './http/models.js'
 import { describeApi } from './http/open-api.js'
 import { playgroundRoutes } from './http/playground.js'
+import { requestId } from './http/request-id.js'
 import { logRequests } from './http/request-log.js'
 import { RouteTable } from './http/route-table.js'
+import { addSecurityHeaders } from './http/security-headers.js'
 import { streamRoutes } from './http/stream.js'
 import { tokenizeRoutes } from './http/tokenize.js'
 import { acceptWebSockets } from './http/web-sockets.js'
 
-export interface AppOptions extends HttpOptions {
+export interface AppOptions extends Omit<HttpOptions, 'gate'> {
+  readonly security: GateOptions
+  /** Proxies whose word on a client's address is taken. */
+  readonly trustProxy?: readonly string[]
+  /** Speaks HTTPS with it. */
+  readonly certificate?: Certificate | undefined
   /** Where requests are logged; nowhere unless given. */
   readonly logger?: FastifyServerOptions['logger']
 }
@@ -27,12 +35,21 @@ export interface AppOptions extends HttpOptions {
 const REQUEST_TIMEOUT_MS = 60_000
 
 /** The HTTP server around an engine. It listens to nothing yet. */
-export async function buildApp({ logger = false, ...options }: AppOptions): Promise<FastifyInstance> {
-  const app = fastify({
+export async function buildApp({
+  logger = false,
+  security,
+  trustProxy = [],
+  certificate,
+  ...rest
+}: AppOptions): Promise<FastifyInstance> {
+  const { limits, engine, metrics } = rest
+  const app: FastifyInstance = fastify({
     logger,
+    https: certificate ?? null,
+    trustProxy: trustProxy.length > 0 && [...trustProxy],
     logController: new LogController({ disableRequestLogging: true }), // logRequests writes one line each
-    genReqId: () => randomUUID(),
-    bodyLimit: options.limits.bodyLimit,
+    genReqId: requestId,
+    bodyLimit: limits.bodyLimit,
     requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { maxParamLength: 1024 },
     return503OnClosing: false, // the engine refuses what comes too late, in the shape of every refusal
@@ -48,8 +65,11 @@ export async function buildApp({ logger = false, ...options }: AppOptions): Prom
     { parseAs: 'string' },
     async (_request: unknown, body: string) => parseJson(body, 'body')
   )
+  await addSecurityHeaders(app, { allowOrigin: security.allowOrigin, tls: certificate !== undefined })
+  const gate = await buildGate(app, security)
+  const options: HttpOptions = { ...rest, gate }
   const routes = new RouteTable(app)
-  logRequests(app, options.metrics)
+  logRequests(app, metrics, gate.access)
   app.setErrorHandler(answerError)
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?', 1)[0]!
@@ -57,8 +77,8 @@ export async function buildApp({ logger = false, ...options }: AppOptions): Prom
     if (error.code === 'method_not_allowed') reply.header('allow', routes.methodsOf(path).join(', '))
     return answerError(error, request, reply)
   })
-  options.metrics.watch(options.engine)
-  await acceptWebSockets(app, options.limits.bodyLimit)
+  metrics.watch(engine)
+  await acceptWebSockets(app, limits.bodyLimit)
   await describeApi(app)
   await app.register(apiRoutes, options)
   await app.register(healthRoutes, options)
@@ -70,11 +90,17 @@ export async function buildApp({ logger = false, ...options }: AppOptions): Prom
 
 /** Everything that needs a model. */
 async function apiRoutes(app: FastifyInstance, options: HttpOptions): Promise<void> {
-  app.addHook('onRequest', async () => {
+  app.addHook('onRequest', async (request) => {
+    await options.gate.enter(request)
     if (options.phase() === 'loading') {
       throw new RequestError('loading', 'The models are still loading; try again in a moment.')
     }
   })
+  if (options.logPrompts) {
+    app.addHook('preHandler', async ({ body, log }) => {
+      if (body !== undefined) log.info({ asked: body }, 'asked')
+    })
+  }
   await app.register(completionRoutes, options)
   await app.register(infillRoutes, options)
   await app.register(streamRoutes, options)

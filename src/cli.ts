@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 import { text as readAll } from 'node:stream/consumers'
-import { Command } from 'commander'
+import { Argument, Command } from 'commander'
+import { newKey, parseKey, type Role, roles } from './api-keys.js'
 import { benchSettings } from './commands/bench-settings.js'
 import { addOptions } from './commands/options.js'
 import { requestSettings, toRequest } from './commands/request.js'
 import { settings } from './config.js'
-import { readSettings } from './setting.js'
+import { ConfigError, readSettings } from './setting.js'
 import { fewstepVersion } from './version.js'
 
 /** Errors whose message says all there is to say; of any other the stack is of use. */
@@ -69,6 +70,12 @@ async function bench(flags: object): Promise<void> {
   await bench({ settings, output: process.stdout, progress: process.stderr, signal: interrupt.signal })
 }
 
+function makeKey(name: string, role: Role): void {
+  const { secret, line } = newKey(name, role)
+  if (!parseKey(line)) throw new ConfigError(`name: expected letters, digits, _ . and -, got "${name}"`)
+  console.log(`key for the client, shown only now: ${secret}\nline for --api-keys-file: ${line}`)
+}
+
 function fail(error: Error): void {
   console.error(plainErrors.has(error.name) ? `fewstep: ${error.message}` : error)
   process.exitCode = 1
@@ -107,5 +114,12 @@ const benchCommand = program
   .action(bench)
 addOptions(benchCommand, benchSettings, { variables: false })
 benchCommand.addHelpText('after', benchHelp)
+
+program
+  .command('key')
+  .description('Draw a new API key. The server needs only the line that it prints.')
+  .argument('<name>', 'who will use it')
+  .addArgument(new Argument('[role]', 'what it may do').choices(roles).default('text'))
+  .action(makeKey)
 
 await program.parseAsync().catch(fail)

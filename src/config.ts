@@ -1,4 +1,6 @@
 /** Every setting once: name, range, default and description. Flags, variables, help and docs come from here. `readSettings` reads them. */
+import { isIP } from 'node:net'
+import { KEY_LINE, parseKey } from './api-keys.js'
 import { availableCores } from './available-cores.js'
 import {
   choice,
@@ -7,12 +9,14 @@ import {
   integers,
   list,
   MAX_INTEGER,
+  optional,
   text,
   type Values,
   variableOf
 } from './setting.js'
 
 const network = { group: 'Network' }
+const security = { group: 'Security' }
 const models = { group: 'Models' }
 const limits = { group: 'Limits' }
 const times = { group: 'Times' }
@@ -39,6 +43,65 @@ export const settings = {
     default: 1024 * 1024,
     description: 'Largest body of a request and largest WebSocket message.'
   }),
+  apiKey: list({
+    ...security,
+    argument: 'key',
+    expected: KEY_LINE,
+    defaultText: 'none',
+    secret: true,
+    description:
+      'A client that is let in, as name:roles:hash; `fewstep key` makes one. May be repeated. With no key at all everybody may do everything.',
+    parseOne: parseKey
+  }),
+  apiKeysFile: optional(
+    text({
+      ...security,
+      argument: 'file',
+      default: '',
+      description: 'More such keys, one a line; # begins a comment. Read again at SIGHUP.'
+    }),
+    'none'
+  ),
+  allowOrigin: list({
+    ...security,
+    argument: 'origin',
+    expected: 'an origin such as https://example.com',
+    defaultText: "the server's own",
+    description:
+      'Origin whose web pages may use the API and WebSockets, such as https://example.com. May be repeated.',
+    parseOne: (value) => (URL.canParse(value) && new URL(value).origin === value ? value : undefined)
+  }),
+  trustProxy: list({
+    ...security,
+    argument: 'address',
+    expected: 'an IP address or a network such as 10.0.0.0/8',
+    defaultText: 'none',
+    description:
+      'Proxy whose X-Forwarded headers are believed: an address or a network such as 10.0.0.0/8. May be repeated.',
+    parseOne: (value) => (isNetwork(value) ? value : undefined)
+  }),
+  maxRequestsPerMinute: integer({
+    ...security,
+    min: 0,
+    max: MAX_INTEGER,
+    default: 0,
+    defaultText: '0, no limit',
+    description:
+      'Requests that one key, or one address without a key, may start in a minute; further ones are refused with 429.'
+  }),
+  tlsCert: optional(
+    text({
+      ...security,
+      argument: 'file',
+      default: '',
+      description: 'Certificate chain (PEM) to speak HTTPS with. Read again at SIGHUP.'
+    }),
+    'none: plain HTTP'
+  ),
+  tlsKey: optional(
+    text({ ...security, argument: 'file', default: '', description: 'Private key (PEM) of --tls-cert.' }),
+    'none'
+  ),
   model: list({
     ...models,
     argument: 'folder',
@@ -150,6 +213,13 @@ export const settings = {
     default: 25_000,
     description: 'How long accepted texts may take to finish after SIGTERM or SIGINT.'
   }),
+  logPrompts: choice({
+    group: 'Log',
+    argument: 'answer',
+    of: ['no', 'yes'],
+    default: 'no',
+    description: 'Whether requests are logged with what they ask, prompts included.'
+  }),
   logLevel: choice({
     group: 'Log',
     argument: 'level',
@@ -161,6 +231,13 @@ export const settings = {
 }
 
 export type Config = Values<typeof settings>
+
+function isNetwork(value: string): boolean {
+  const [address = '', prefix] = value.split('/')
+  const family = isIP(address)
+  if (family === 0) return false
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128))
+}
 
 /** The settings as a table in Markdown, for the docs. */
 export function settingsTable(): string {

@@ -1,11 +1,15 @@
 /** The process that serves: config to models to engine to app; listens, and drains on signals. */
 import type { AddressInfo } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
+import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
+import { ApiKeys } from './api-keys.js'
 import { buildApp } from './app.js'
 import type { Config } from './config.js'
+import { readCredentials } from './credentials.js'
 import type { DenoiserPool } from './denoiser/denoiser-pool.js'
 import { Engine, type ServedModel } from './engine.js'
+import { isLoopback } from './http/origin-policy.js'
 import { Metrics } from './metrics.js'
 import { checkAliases, checkModels, modelFolders, startModels, stopModels } from './served-models.js'
 import type { Phase } from './server-state.js'
@@ -20,6 +24,8 @@ export async function serve(config: Config): Promise<boolean> {
   const checked = await checkModels(modelFolders(config.model))
   const aliases = checkAliases(config.alias, checked)
   const models: ServedModel<DenoiserPool>[] = []
+  const credentials = await readCredentials(config)
+  const keys = credentials.keys && new ApiKeys(credentials.keys)
   const engine = new Engine(models, { ...config, aliases })
   const metrics = new Metrics()
   let phase: Phase = 'loading'
@@ -29,9 +35,15 @@ export async function serve(config: Config): Promise<boolean> {
     limits: config,
     metrics,
     phase: () => phase,
+    security: { ...config, keys, local: isLoopback(config.host) },
+    trustProxy: config.trustProxy,
+    certificate: credentials.certificate,
+    logPrompts: config.logPrompts === 'yes',
     logger: { level: config.logLevel, stream: process.stderr }
   })
   await listen(app, config)
+  // Without anything to read again it means, as ever, that the terminal was closed.
+  if (keys || credentials.certificate) process.on('SIGHUP', () => void reload(config, app, keys))
   const log = (level: 'info' | 'warn' | 'error', message: string) => app.log[level](message)
   try {
     models.push(...(await startModels(checked, { config, log, onPass: metrics.onPass })))
@@ -40,11 +52,25 @@ export async function serve(config: Config): Promise<boolean> {
     throw error
   }
   phase = 'ready'
-  console.log(announcement(addressOf(app), models))
+  console.log(announcement(addressOf(app, config), models))
 
   await stopSignal()
   phase = 'draining'
   return drain(engine, app, config.shutdownTimeoutMs)
+}
+
+/** Takes new keys and a new certificate; where they cannot be read, the old ones stay. */
+async function reload(config: Config, app: FastifyInstance, keys: ApiKeys | undefined): Promise<void> {
+  try {
+    const credentials = await readCredentials(config)
+    if (credentials.keys) keys?.replace(credentials.keys)
+    const { server } = app
+    if (credentials.certificate && server instanceof TlsServer)
+      server.setSecureContext(credentials.certificate)
+    app.log.info('keys and certificate were read again')
+  } catch (error) {
+    app.log.error(`keys and certificate stay as they were: ${(error as Error).message}`)
+  }
 }
 
 /** Finishes what was accepted, or what there is time for: the rest ends with an error. */
@@ -78,14 +104,14 @@ async function listen(app: FastifyInstance, config: Config): Promise<void> {
 }
 
 /** The address for a browser on this machine. */
-function addressOf(app: FastifyInstance): string {
+function addressOf(app: FastifyInstance, { tlsCert }: Config): string {
   const { address, family, port } = app.server.address() as AddressInfo
   const host = ['0.0.0.0', '::'].includes(address)
     ? 'localhost'
     : family === 'IPv6'
       ? `[${address}]`
       : address
-  return `http://${host}:${port}`
+  return `${tlsCert === null ? 'http' : 'https'}://${host}:${port}`
 }
 
 function announcement(address: string, models: readonly ServedModel<DenoiserPool>[]): string {

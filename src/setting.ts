@@ -15,6 +15,8 @@ export interface Setting<T> {
   readonly defaultText: string
   /** May be given several times; an environment variable separates values by commas. */
   readonly many: boolean
+  /** A value that cannot be read is not repeated in the error: it may be what must not be seen. */
+  readonly secret?: true
   /** Undefined where a value cannot be read. */
   parse(values: readonly string[]): T | undefined
 }
@@ -123,6 +125,7 @@ export function list<T>(
     argument: string
     expected: string
     defaultText: string
+    secret?: true
     parseOne: (value: string) => T | undefined
   }
 ): Setting<readonly T[]> {
@@ -171,5 +174,6 @@ export function readSettings<S extends Settings>(
 function read(setting: Setting<unknown>, source: string, values: readonly string[]): unknown {
   const value = setting.parse(values)
   if (value !== undefined) return value
-  throw new ConfigError(`${source}: expected ${setting.expected}, got ${JSON.stringify(values.join(','))}`)
+  const got = setting.secret ? 'something else' : JSON.stringify(values.join(','))
+  throw new ConfigError(`${source}: expected ${setting.expected}, got ${got}`)
 }

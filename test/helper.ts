@@ -7,6 +7,7 @@ import type { Test } from 'tap'
 import { WebSocket } from 'ws'
 import { buildApp } from '../src/app.js'
 import { Engine } from '../src/engine.js'
+import type { GateOptions } from '../src/http/gate.js'
 import type { HttpLimits } from '../src/http/http-options.js'
 import { Metrics } from '../src/metrics.js'
 import { Scheduler } from '../src/scheduler/scheduler.js'
@@ -59,11 +60,14 @@ export interface BuildOptions {
   readonly maxQueue?: number
   readonly maxBatchTokens?: number
   readonly limits?: Partial<HttpLimits>
+  readonly security?: Partial<GateOptions>
+  readonly trustProxy?: readonly string[]
+  readonly logPrompts?: boolean
   readonly logger?: FastifyServerOptions['logger']
 }
 
 export async function build(t: Test, options: BuildOptions = {}) {
-  const { maxQueue = 100, maxBatchTokens = 1024, limits, logger } = options
+  const { maxQueue = 100, maxBatchTokens = 1024, limits, logger, security, trustProxy = [] } = options
   const denoiser = new HealthyDenoiser()
   const metrics = new Metrics()
   const onPass = (pass: Parameters<Metrics['onPass']>[1]) => metrics.onPass('table', pass)
@@ -87,6 +91,9 @@ export async function build(t: Test, options: BuildOptions = {}) {
     metrics,
     limits: { bodyLimit: 10_000, maxSocketSequences: 4, heartbeatMs: 60_000, ...limits },
     phase: () => state.phase,
+    security: { allowOrigin: [], local: true, maxRequestsPerMinute: 0, ...security },
+    trustProxy,
+    logPrompts: options.logPrompts ?? false,
     logger: logger ?? false
   })
   t.teardown(() => {
@@ -149,8 +156,8 @@ export class Socket {
     this.#messages = messages
   }
 
-  static async open(t: Test, address: string): Promise<Socket> {
-    const ws = new WebSocket(`${address.replace('http', 'ws')}/v1/stream`)
+  static async open(t: Test, address: string, headers = {}): Promise<Socket> {
+    const ws = new WebSocket(`${address.replace('http', 'ws')}/v1/stream`, { headers })
     t.teardown(() => ws.terminate())
     const messages = on(ws, 'message')
     await once(ws, 'open')

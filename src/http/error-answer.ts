@@ -5,7 +5,7 @@ import { type Finding, validationError } from './validation-error.js'
 
 /** Come back after this long when nothing better is known. */
 const RETRY_AFTER_MS = 1000
-const retryable: ReadonlySet<ErrorCode> = new Set(['overloaded', 'loading', 'draining'])
+const retryable: ReadonlySet<ErrorCode> = new Set(['overloaded', 'rate_limited', 'loading', 'draining'])
 
 /** Answers a failed request. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -14,6 +14,7 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
   if (afterMs !== undefined) {
     reply.headers({ 'retry-after': Math.ceil(afterMs / 1000), 'retry-after-ms': afterMs })
   }
+  if (known.code === 'unauthenticated') reply.header('www-authenticate', 'Bearer')
   if (known.code === 'upgrade_required') reply.headers({ connection: 'upgrade', upgrade: 'websocket' })
   return reply.code(known.status).send({ error: known.body })
 }

@@ -9,7 +9,7 @@ const readiness = (description: string) => ({
   content: { 'application/json': { schema: ref(Readiness) } }
 })
 
-export const healthRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, { engine, phase }) => {
+export const healthRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, { engine, phase, gate }) => {
   function status(): Readiness['status'] {
     const current = phase()
     if (current !== 'ready') return current
@@ -42,8 +42,9 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, 
         }
       }
     },
-    async (_request, reply) => {
-      const models = engine.models.map(({ name, denoiser, scheduler }) => {
+    async (request, reply) => {
+      const told = gate.access.may(request, 'metrics') ? engine.models : []
+      const models = told.map(({ name, denoiser, scheduler }) => {
         const { ready, device, fallback, restarts } = denoiser
         const { queued, running } = scheduler.stats
         return { name, ready, device, fallback, restarts, queued, running }

@@ -1,6 +1,7 @@
 import type { Engine } from '../engine.js'
 import type { Metrics } from '../metrics.js'
 import type { Phase, ServedDenoiser } from '../server-state.js'
+import type { Gate } from './gate.js'
 
 export interface HttpLimits {
   /** Largest body and largest WebSocket message, in bytes. */
@@ -18,6 +19,8 @@ export interface HttpOptions {
   readonly aliases: ReadonlyMap<string, string>
   readonly limits: HttpLimits
   readonly metrics: Metrics
+  readonly gate: Gate
+  readonly logPrompts: boolean
   /** Asked whenever it matters: it changes while the server runs. */
   readonly phase: () => Phase
 }

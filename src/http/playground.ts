@@ -13,29 +13,8 @@ const typefaces = [
   '@fontsource-variable/instrument-sans/files/instrument-sans-latin-wght-normal.woff2'
 ]
 
-/** The page needs its own files and this server, nothing else. */
-const contentSecurityPolicy = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "connect-src 'self'",
-  "font-src 'self'",
-  "img-src 'self' data:",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'"
-].join('; ')
-
 export const playgroundRoutes: FastifyPluginAsync = async (app) => {
-  await app.register(fastifyStatic, {
-    root: folder('../../playground'),
-    wildcard: false,
-    setHeaders: (response) => {
-      response.setHeader('content-security-policy', contentSecurityPolicy)
-      response.setHeader('x-content-type-options', 'nosniff')
-      response.setHeader('referrer-policy', 'no-referrer')
-    }
-  })
+  await app.register(fastifyStatic, { root: folder('../../playground'), wildcard: false })
   await app.register(fastifyStatic, {
     root: folder('../../dist/client'),
     prefix: '/client/',

@@ -1,18 +1,20 @@
 import type { FastifyInstance } from 'fastify'
 import type { Metrics } from '../metrics.js'
+import type { Access } from './access.js'
 
 /** Where a client left before its answer was written. */
 const LEFT = 499
 
 /** One line and one count for each request, when its connection or its answer ends. The answer names it as the log does. */
-export function logRequests(app: FastifyInstance, metrics: Metrics): void {
+export function logRequests(app: FastifyInstance, metrics: Metrics, access: Access): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
     reply.raw.once('close', () => {
       const { method, routeOptions, log } = request
       const route = routeOptions.url ?? 'unknown'
       const status = request.ws ? 101 : reply.raw.writableEnded ? reply.statusCode : LEFT
-      log.info({ method, route, status, ms: Math.round(reply.elapsedTime) }, 'answered')
+      const key = access.keyName(request) // undefined is left out
+      log.info({ method, route, status, ms: Math.round(reply.elapsedTime), key }, 'answered')
       metrics.countRequest({ method, route, status }, reply.elapsedTime / 1000)
     })
   })

@@ -40,7 +40,7 @@ export class SocketSession {
     let message: unknown
     try {
       message = readMessage(data, isBinary, this.#options.limits.bodyLimit)
-      for (const answer of this.#obey(checkMessage(message, this.#request))) await this.#send(answer)
+      for (const answer of await this.#obey(checkMessage(message, this.#request))) await this.#send(answer)
     } catch (error) {
       await this.#send(this.#errorEvent(this.#freeId(message), error))
     }
@@ -52,9 +52,11 @@ export class SocketSession {
     for (const { controller } of this.#works.values()) controller.abort(reason)
   }
 
-  #obey(message: ClientMessage): Snapshot[] {
+  async #obey(message: ClientMessage): Promise<Snapshot[]> {
     const { type, id } = message
     if (type === 'completion' || type === 'infill') {
+      await this.#options.gate.enter(this.#request)
+      if (this.#options.logPrompts) this.#request.log.info({ asked: message.request }, 'asked')
       this.#start(message)
       return []
     }

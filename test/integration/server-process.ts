@@ -9,6 +9,8 @@ export interface ServerProcess {
   readonly child: ChildProcess
   /** Process ids of the denoisers. */
   denoisers(): Promise<number[]>
+  /** Resolves when the log of the time since the last call says so. */
+  logged(message: RegExp): Promise<void>
 }
 
 /** The built server as a user starts it, on a free port. */
@@ -27,10 +29,14 @@ export async function startServer(t: Test, ...flags: string[]): Promise<ServerPr
     errors += chunk
   })
   for await (const line of createInterface(child.stdout)) {
-    const url = line.match(/http:\/\/127\.0\.0\.1:\d+/)?.[0]
+    const url = line.match(/https?:\/\/127\.0\.0\.1:\d+/)?.[0]
     if (!url) continue
     child.stdout.resume()
-    return { url, child, denoisers: () => childrenOf(child.pid!) }
+    const logged = async (message: RegExp) => {
+      while (!message.test(errors)) await once(child.stderr, 'data')
+      errors = ''
+    }
+    return { url, child, denoisers: () => childrenOf(child.pid!), logged }
   }
   throw new Error(`the server ended before it listened: ${errors}`)
 }

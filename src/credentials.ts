@@ -1,0 +1,61 @@
+/** What the server keeps secret, read from disk: at the start, and again at each SIGHUP. */
+import { readFile } from 'node:fs/promises'
+import { createSecureContext } from 'node:tls'
+import { type ApiKey, KEY_LINE, parseKey } from './api-keys.js'
+import type { Config } from './config.js'
+import { ConfigError } from './setting.js'
+
+export interface Certificate {
+  readonly cert: Buffer
+  readonly key: Buffer
+}
+
+export interface Credentials {
+  /** Undefined where none are configured: then everybody may do everything. */
+  readonly keys: readonly ApiKey[] | undefined
+  /** Undefined where the server speaks plain HTTP. */
+  readonly certificate: Certificate | undefined
+}
+
+/** @throws {ConfigError} */
+export async function readCredentials(config: Config): Promise<Credentials> {
+  return { keys: await readKeys(config), certificate: await readCertificate(config) }
+}
+
+async function readKeys({ apiKey, apiKeysFile }: Config): Promise<readonly ApiKey[] | undefined> {
+  if (apiKeysFile === null) return apiKey.length > 0 ? apiKey : undefined
+  const lines = (await read('--api-keys-file', apiKeysFile)).toString().split('\n')
+  const keys = lines.flatMap((line, i) => {
+    const text = line.trim()
+    if (text === '' || text.startsWith('#')) return []
+    const key = parseKey(text)
+    if (key) return [key]
+    // The line itself stays unsaid: somebody may have put a secret there.
+    throw new ConfigError(`--api-keys-file: expected ${KEY_LINE} in line ${i + 1} of ${apiKeysFile}`)
+  })
+  // A file that was emptied by mistake must not open the server to everybody.
+  if (keys.length === 0) throw new ConfigError(`--api-keys-file: expected keys in ${apiKeysFile}, got none`)
+  return [...apiKey, ...keys]
+}
+
+async function readCertificate({ tlsCert, tlsKey }: Config): Promise<Certificate | undefined> {
+  if (tlsCert === null && tlsKey === null) return undefined
+  if (tlsKey === null) throw new ConfigError('--tls-key: expected with --tls-cert, got none')
+  if (tlsCert === null) throw new ConfigError('--tls-cert: expected with --tls-key, got none')
+  const certificate = { cert: await read('--tls-cert', tlsCert), key: await read('--tls-key', tlsKey) }
+  try {
+    createSecureContext(certificate)
+  } catch (error) {
+    const { message } = error as Error
+    throw new ConfigError(`--tls-cert, --tls-key: expected a certificate and its key, got ${message}`)
+  }
+  return certificate
+}
+
+async function read(flag: string, path: string): Promise<Buffer> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    throw new ConfigError(`${flag}: expected a file that can be read, got ${(error as Error).message}`)
+  }
+}

@@ -1,0 +1,39 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { ApiKeys } from '../api-keys.js'
+import { Access } from './access.js'
+import { OriginPolicy } from './origin-policy.js'
+import { limitRate } from './request-rate.js'
+
+export interface GateOptions {
+  /** Undefined where everybody may do everything. */
+  readonly keys?: ApiKeys | undefined
+  /** Origins, beside its own, whose pages may use the server. */
+  readonly allowOrigin: readonly string[]
+  /** Whether only this machine reaches the server. */
+  readonly local: boolean
+  /** Of one key or address; 0 is no limit. */
+  readonly maxRequestsPerMinute: number
+}
+
+export interface Gate {
+  readonly access: Access
+  /**
+   * What each request for texts passes, and each message of a WebSocket that starts one.
+   * @throws {RequestError}
+   */
+  enter(request: FastifyRequest): Promise<void>
+}
+
+export async function buildGate(app: FastifyInstance, options: GateOptions): Promise<Gate> {
+  const access = new Access(options.keys)
+  const origins = new OriginPolicy(options.allowOrigin, options.local)
+  const countRequest = await limitRate(app, options.maxRequestsPerMinute, access)
+  return {
+    access,
+    async enter(request) {
+      origins.check(request)
+      await countRequest(request) // before the key is judged: guesses count
+      access.demand(request, 'text')
+    }
+  }
+}
