@@ -17,6 +17,7 @@ import { requestId } from './http/request-id.js'
 import { logRequests } from './http/request-log.js'
 import { RouteTable } from './http/route-table.js'
 import { addSecurityHeaders } from './http/security-headers.js'
+import { cutStalledReaders } from './http/stalled-readers.js'
 import { streamRoutes } from './http/stream.js'
 import { tokenizeRoutes } from './http/tokenize.js'
 import { acceptWebSockets } from './http/web-sockets.js'
@@ -84,14 +85,18 @@ export async function buildApp({
   await app.register(healthRoutes, options)
   await app.register(metricRoutes, options)
   await app.register(playgroundRoutes)
+  app.server.maxConnections = limits.maxConnections
+  app.server.on('drop', () => metrics.countCut('full'))
+  cutStalledReaders(app.server, limits.readerTimeoutMs, () => metrics.countCut('stalled'))
   await app.ready()
   return app
 }
 
 /** Everything that needs a model. */
 async function apiRoutes(app: FastifyInstance, options: HttpOptions): Promise<void> {
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
     await options.gate.enter(request)
+    if (!request.ws) reply.raw.once('close', options.gate.work.take(request))
     if (options.phase() === 'loading') {
       throw new RequestError('loading', 'The models are still loading; try again in a moment.')
     }

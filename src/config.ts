@@ -188,6 +188,20 @@ export const settings = {
     default: 32,
     description: 'Requests that one WebSocket may have in work.'
   }),
+  maxKeyRequests: integer({
+    ...limits,
+    min: 1,
+    max: MAX_INTEGER,
+    default: 128,
+    description: 'Requests that one key may have in work; further ones are refused with 429.'
+  }),
+  maxConnections: integer({
+    ...limits,
+    min: 1,
+    max: MAX_INTEGER,
+    default: 4096,
+    description: 'Connections that may be open; a further one is closed at once.'
+  }),
   passTimeoutMs: integer({
     ...times,
     argument: 'ms',
@@ -204,6 +218,14 @@ export const settings = {
     max: MAX_INTEGER,
     default: 30_000,
     description: 'Between two signs of life on a stream; a WebSocket that answers none of them is closed.'
+  }),
+  readerTimeoutMs: integer({
+    ...times,
+    argument: 'ms',
+    min: 100,
+    max: MAX_INTEGER,
+    default: 30_000,
+    description: 'A client that takes nothing of what waits for it for so long is cut off.'
   }),
   shutdownTimeoutMs: integer({
     ...times,

@@ -75,6 +75,10 @@ export class Metrics {
     registers: [this.registry]
   })
 
+  readonly #cuts = this.#counter('fewstep_connections_cut_total', 'Connections ended by the server.', [
+    'reason'
+  ])
+
   constructor() {
     collectDefaultMetrics({ register: this.registry })
   }
@@ -123,6 +127,11 @@ export class Metrics {
   countRequest(labels: { method: string; route: string; status: number }, requestSeconds: number): void {
     this.#requests.inc(labels)
     this.#requestSeconds.observe({ route: labels.route }, requestSeconds)
+  }
+
+  /** Counts a connection that was ended: it was one too many, or its client did not read. */
+  countCut(reason: 'full' | 'stalled'): void {
+    this.#cuts.inc({ reason })
   }
 
   /** @returns what to call when the socket closes */

@@ -89,9 +89,16 @@ export async function build(t: Test, options: BuildOptions = {}) {
     engine,
     aliases,
     metrics,
-    limits: { bodyLimit: 10_000, maxSocketSequences: 4, heartbeatMs: 60_000, ...limits },
+    limits: {
+      bodyLimit: 10_000,
+      maxSocketSequences: 4,
+      heartbeatMs: 60_000,
+      readerTimeoutMs: 60_000,
+      maxConnections: 1000,
+      ...limits
+    },
     phase: () => state.phase,
-    security: { allowOrigin: [], local: true, maxRequestsPerMinute: 0, ...security },
+    security: { allowOrigin: [], local: true, maxRequestsPerMinute: 0, maxKeyRequests: 100, ...security },
     trustProxy,
     logPrompts: options.logPrompts ?? false,
     logger: logger ?? false

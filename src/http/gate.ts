@@ -3,6 +3,7 @@ import type { ApiKeys } from '../api-keys.js'
 import { Access } from './access.js'
 import { OriginPolicy } from './origin-policy.js'
 import { limitRate } from './request-rate.js'
+import { WorkLimit } from './work-limit.js'
 
 export interface GateOptions {
   /** Undefined where everybody may do everything. */
@@ -13,10 +14,13 @@ export interface GateOptions {
   readonly local: boolean
   /** Of one key or address; 0 is no limit. */
   readonly maxRequestsPerMinute: number
+  /** Requests that one key may have in work. */
+  readonly maxKeyRequests: number
 }
 
 export interface Gate {
   readonly access: Access
+  readonly work: WorkLimit
   /**
    * What each request for texts passes, and each message of a WebSocket that starts one.
    * @throws {RequestError}
@@ -30,6 +34,7 @@ export async function buildGate(app: FastifyInstance, options: GateOptions): Pro
   const countRequest = await limitRate(app, options.maxRequestsPerMinute, access)
   return {
     access,
+    work: new WorkLimit(options.maxKeyRequests, access),
     async enter(request) {
       origins.check(request)
       await countRequest(request) // before the key is judged: guesses count

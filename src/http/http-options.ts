@@ -8,6 +8,10 @@ export interface HttpLimits {
   readonly bodyLimit: number
   /** Requests that one WebSocket may have in work. */
   readonly maxSocketSequences: number
+  /** Connections that may be open; a further one is closed at once. */
+  readonly maxConnections: number
+  /** A client that takes nothing of what waits for it for so long is cut off. */
+  readonly readerTimeoutMs: number
   /** Between two signs of life on a stream. */
   readonly heartbeatMs: number
 }

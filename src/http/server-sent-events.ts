@@ -17,7 +17,7 @@ export function sendEvents(reply: FastifyReply, events: AsyncIterable<string>, h
       'cache-control': 'no-cache',
       'x-accel-buffering': 'no' // nginx, too, passes on each event at once
     })
-    .send(Readable.from(keepAlive(events, heartbeatMs)))
+    .send(Readable.from(keepAlive(events, heartbeatMs), { highWaterMark: 1 })) // one event waits, no more
 }
 
 /**

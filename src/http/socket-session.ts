@@ -56,6 +56,7 @@ export class SocketSession {
     const { type, id } = message
     if (type === 'completion' || type === 'infill') {
       await this.#options.gate.enter(this.#request)
+      if (this.#socket.readyState !== this.#socket.OPEN) return [] // left meanwhile: nobody would end its work
       if (this.#options.logPrompts) this.#request.log.info({ asked: message.request }, 'asked')
       this.#start(message)
       return []
@@ -75,7 +76,7 @@ export class SocketSession {
 
   #start(message: CompletionMessage | InfillMessage): void {
     const { id } = message
-    const { engine, metrics, limits } = this.#options
+    const { engine, metrics, limits, gate } = this.#options
     if (this.#works.has(id)) {
       const text = `id: expected one that is not in use, got ${JSON.stringify(id)}`
       throw new RequestError('invalid_request', text, { param: 'id' })
@@ -86,13 +87,19 @@ export class SocketSession {
     }
     const controller = new AbortController()
     const options = { id, signal: controller.signal }
-    const generation = metrics.count(
-      message.type === 'completion'
-        ? engine.complete(message.request, options)
-        : engine.infill(message.request, options)
-    )
-    this.#works.set(id, { generation, controller })
-    void this.#run(id, generation)
+    const release = gate.work.take(this.#request)
+    try {
+      const generation = metrics.count(
+        message.type === 'completion'
+          ? engine.complete(message.request, options)
+          : engine.infill(message.request, options)
+      )
+      this.#works.set(id, { generation, controller })
+      void this.#run(id, generation).finally(release)
+    } catch (error) {
+      release()
+      throw error
+    }
   }
 
   async #run(id: string, generation: Generation): Promise<void> {

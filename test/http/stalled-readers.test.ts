@@ -1,0 +1,52 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
+import t from 'tap'
+import { build, listen } from '../helper.js'
+
+t.test('a client that takes nothing is cut off after the stated time, and hurts nobody else', async (t) => {
+  const { app, metrics } = await build(t, { limits: { readerTimeoutMs: 400 } })
+  const address = await listen(app)
+  const stalled = connect(Number(new URL(address).port), '127.0.0.1')
+  stalled.on('error', () => {}) // a reset is what is wanted
+  await once(stalled, 'connect')
+  stalled.pause()
+  stalled.write('GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n'.repeat(1000))
+  const connections = () =>
+    new Promise<number>((resolve) => app.server.getConnections((_error, n) => resolve(n)))
+  t.equal(await connections(), 1)
+  let others = 0
+  while ((await connections()) > 0) {
+    const answer = await fetch(`${address}/health/live`, { headers: { connection: 'close' } })
+    await answer.arrayBuffer()
+    others++
+  }
+  t.ok(others > 0)
+  t.match(await metrics.registry.metrics(), /fewstep_connections_cut_total\{reason="stalled"\} 1/)
+})
+
+t.test('a client that reads slowly is not cut off', async (t) => {
+  const { app, metrics } = await build(t, { limits: { readerTimeoutMs: 1000 } })
+  const slow = connect(Number(new URL(await listen(app)).port), '127.0.0.1')
+  slow.write('GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n'.repeat(1000))
+  for (let reads = 0; reads < 50; reads++) {
+    await once(slow, 'readable')
+    while (slow.read() !== null) {}
+    await setTimeout(40) // 2 s in all: twice as long as a stalled one has
+  }
+  t.notOk(slow.destroyed)
+  t.notMatch(await metrics.registry.metrics(), /reason="stalled"/)
+  slow.destroy()
+})
+
+t.test('a connection too many is closed at once', async (t) => {
+  const { app, metrics } = await build(t, { limits: { maxConnections: 1 } })
+  const port = Number(new URL(await listen(app)).port)
+  const first = connect(port, '127.0.0.1')
+  await once(first, 'connect')
+  const second = connect(port, '127.0.0.1')
+  await once(second, 'close')
+  t.match(await metrics.registry.metrics(), /fewstep_connections_cut_total\{reason="full"\} 1/)
+  first.end('GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n')
+  t.match(String((await once(first, 'data'))[0]), /^HTTP\/1\.1 200/)
+})
