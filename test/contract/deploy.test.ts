@@ -26,7 +26,7 @@ t.test('alerts and dashboard ask for metrics that there are, by labels that they
   const metrics = (await app.inject('/metrics')).body
   for (const expression of expressions) {
     for (const [, name] of expression.matchAll(/\b((?:fewstep|nodejs|process)_\w+)/g)) {
-      t.match(metrics, new RegExp(`^(${name}[ {]|# TYPE ${name} )`, 'm'), name)
+      t.match(metrics, new RegExp(`^(${name}[ {]|# TYPE ${name} )`, 'm'), name!)
     }
     for (const [, names] of expression.matchAll(/by \(([^)]+)\)/g)) {
       const added = ['instance', 'job'] // by Prometheus
