@@ -162,7 +162,8 @@ export const Readiness = Type.Object(
         ),
         restarts: Type.Integer(),
         queued: Type.Integer(),
-        running: Type.Integer()
+        running: Type.Integer(),
+        backlog_ms: Type.Integer({ description: 'Time in passes that accepted sequences still need.' })
       })
     )
   },

@@ -47,7 +47,10 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, 
       const models = told.map(({ name, denoiser, scheduler }) => {
         const { ready, device, fallback, restarts } = denoiser
         const { queued, running } = scheduler.stats
-        return { name, ready, device, fallback, restarts, queued, running }
+        return {
+          ...{ name, ready, device, fallback, restarts, queued, running },
+          backlog_ms: Math.round(scheduler.backlogMs)
+        }
       })
       const answer: Readiness = { status: status(), models }
       reply.code(answer.status === 'ready' ? 200 : 503)

@@ -50,6 +50,20 @@ export class Admission {
     return { tokens, rows }
   }
 
+  /** What all the passes hold that these sequences still need, and how many passes that is for the longest of them. */
+  get backlog(): PassSize & { readonly passes: number } {
+    let tokens = 0
+    let rows = 0
+    let passes = 0
+    for (const sequence of this.all) {
+      const remaining = sequence.remainingPasses
+      tokens += this.padded(sequence.length) * remaining
+      rows += (sequence.rows / sequence.passes) * remaining
+      passes = Math.max(passes, remaining)
+    }
+    return { tokens, rows, passes }
+  }
+
   padded(length: number): number {
     return lengthBucket(length, this.#context)
   }

@@ -90,6 +90,13 @@ export class Scheduler {
     return { queued, running: running.length, ...this.#counts, sequences: { ...this.#outcomes } }
   }
 
+  /** Milliseconds of passes that what was accepted still needs: by it, replicas can be compared. */
+  get backlogMs(): number {
+    const { backlog } = this.#admission
+    const passes = Math.max(backlog.passes, Math.ceil(backlog.tokens / this.#passTokens))
+    return this.#options.cost.estimate(backlog, passes) / this.#denoiser.parallel
+  }
+
   /**
    * Takes all of these sequences or none. Read each one's `stream`.
    * @throws {RequestError} `overloaded`, with when to come back, or `draining`

@@ -9,7 +9,10 @@ t.test('live while the process is, ready while requests are taken', async (t) =>
   t.same((await ready()).json(), {
     status: 'ready',
     models: [
-      { name: 'table', ready: true, device: 'cpu', fallback: null, restarts: 0, queued: 0, running: 0 }
+      {
+        ...{ name: 'table', ready: true, device: 'cpu', fallback: null, restarts: 0 },
+        ...{ queued: 0, running: 0, backlog_ms: 0 }
+      }
     ]
   })
   for (const phase of ['loading', 'draining'] as const) {
@@ -35,7 +38,9 @@ t.test('readiness tells the load', async (t) => {
   denoiser.hold()
   const answer = post(app, '/v1/completions', { n: 3, max_tokens: 40 })
   await until(() => scheduler.stats.queued === 2)
-  t.match((await app.inject('/health/ready')).json().models, [{ queued: 2, running: 1 }])
+  const { models } = (await app.inject('/health/ready')).json()
+  t.match(models, [{ queued: 2, running: 1, backlog_ms: Math.round(scheduler.backlogMs) }])
+  t.ok(scheduler.backlogMs > 1)
   denoiser.release()
   await answer
 })

@@ -211,7 +211,9 @@ t.test('killed in the middle of a text and started again, the text goes on', { s
   t.same(
     complaints.filter(
       (text) =>
-        !/ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|status of 503|WebSocket connection/.test(text)
+        !/ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|status of 503|WebSocket connection/.test(
+          text
+        )
     ),
     []
   )

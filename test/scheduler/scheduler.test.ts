@@ -77,6 +77,26 @@ t.test('the law of what is written is that of the reference chain, batched with 
   }
 })
 
+t.test(
+  'the backlog is the time of all passes that accepted sequences still need, and shrinks to nothing',
+  async (t) => {
+    const denoiser = new TableDenoiser()
+    const cost = new PassCost({ fixedMs: 8, msPerToken: 0.5, msPerRow: 0.25 })
+    const scheduler = schedulerOn(denoiser, { cost, maxBatchTokens: 64 })
+    t.equal(scheduler.backlogMs, 0)
+    const sequences = [makeSequence(20, 4, 1), makeSequence(20, 4, 2), makeSequence(40, 1, 3)]
+    const tokens = 24 * (sequences[0]!.passes + sequences[1]!.passes) + lengthBucket(41, CONTEXT)
+    scheduler.submit(sequences)
+    t.equal(scheduler.stats.queued, 1)
+    t.equal(scheduler.backlogMs, 8 * Math.ceil(tokens / 64) + 0.5 * tokens + 0.25 * 80)
+    // One lone text needs a pass a step, however much room there is beside it.
+    scheduler.leave(sequences.slice(1))
+    t.equal(scheduler.backlogMs, 8 * 4 + 0.5 * 24 * 4 + 0.25 * 20)
+    await read(sequences[0]!)
+    t.equal(scheduler.backlogMs, 0)
+  }
+)
+
 t.test('rows evaluated are tokens written, and a step that reveals nothing costs no pass', async (t) => {
   const denoiser = new TableDenoiser()
   const scheduler = schedulerOn(denoiser)
