@@ -17,7 +17,7 @@ from onnx import numpy_helper
 from distill.denoiser import LAMBDA_DIM, LAMBDA_SCALE, DenoiserConfig, rotary_tables
 from distill.fold import FoldedBlock, FoldedDenoiser
 from distill.graph import BOOL, DOUBLE, FLOAT, FLOAT16, INT32, INT64, Graph, Store, value
-from distill.int8 import fits, int8_product
+from distill.int8 import int8_product
 from distill.sampler_graph import ALTERNATIVES, NEVER, Grid, add_sampler
 from distill.vocabulary import Vocabulary
 
@@ -73,7 +73,7 @@ class DenoiserGraph(Graph):
         return self.op("LayerNormalization", x, *scale_and_bias, axis=-1, epsilon=EPSILON)
 
     def linear(self, x: str, weight: np.ndarray, bias: np.ndarray | None, hint: str) -> str:
-        if self.precision == "int8" and fits(weight):
+        if self.precision == "int8":
             y = int8_product(self, x, weight, hint)
         else:
             y = self.op("MatMul", x, self.computed(self.stored(weight, hint)))
