@@ -10,22 +10,23 @@ integers are exact in any order. Measured side by side, 1024 rows on 2 threads o
     MatMulNBits, blocks of 32, level 4    42 ms         34 ms    of MatMulNBits' settings the fastest that holds to the bit
     DynamicQuantizeMatMul                 21 ms         23 ms    one scale a tensor: neighbours change a row
 
-A processor with AVX2 and no VNNI adds products in pairs that saturate at 16 bits; fewstep sets session.x64quantprecision,
-with which ONNX Runtime does not.
+A processor with AVX2 and no VNNI adds two products in 16 bits and saturates: 255 x 64 twice is within. Weights of 127 levels would need
+session.x64quantprecision, which halves the speed where there is VNNI. What 64 levels cost, on held-out text: docs/convert.md.
 """
 
 import numpy as np
 
 from distill.graph import Graph
 
-LEVELS = 127
-ZERO = 128  # of activations: the integer product is fast for uint8 by int8
+WEIGHT_LEVELS = 64
+LEVELS = 127  # of activations, on both sides of ZERO: the integer product is fast for uint8 by int8
+ZERO = 128
 
 
 def quantise(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(K, N) to levels (K, N) int8 and scales (N,) float32."""
     largest = np.abs(weight).max(0).astype(np.float32)
-    scales = np.where(largest > 0, largest, 1) / np.float32(LEVELS)
+    scales = np.where(largest > 0, largest, 1) / np.float32(WEIGHT_LEVELS)
     return np.rint(weight / scales).astype(np.int8), scales
 
 

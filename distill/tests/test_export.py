@@ -57,7 +57,7 @@ def test_a_float16_file_computes_in_float32() -> None:
     assert np.abs(got - reference_logits(model, vocabulary, feeds)).max() <= 1e-4
 
 
-@pytest.mark.parametrize(("precision", "share"), [("half", 0.005), ("int8", 0.02)])
+@pytest.mark.parametrize(("precision", "share"), [("half", 0.005), ("int8", 0.03)])
 @pytest.mark.parametrize(("mixture", "tied"), [(True, True), (False, False)])
 def test_a_narrow_precision_stays_close_to_float32(precision: str, share: float, mixture: bool, tied: bool) -> None:
     vocabulary, model = random_vocabulary(700), random_denoiser(700, mixture=mixture, tied=tied)
@@ -104,6 +104,7 @@ def test_an_int8_product_is_the_same_to_the_bit_alone_and_among_any_number_of_ro
     draw = np.random.default_rng(0)
     x, weight = draw.standard_normal((40, 768), np.float32), draw.standard_normal((768, 70), np.float32)
     x[::7] *= 30
+    x[1], weight[:, 3] = 1, 1  # the largest levels: pairs of their products must not saturate
     graph = Graph()
     graph.rename(int8_product(graph, "x", weight, "weight"), "y")
     model = graph.model("product", [value("x", FLOAT, ["R", 768])], [value("y", FLOAT, ["R", 70])])

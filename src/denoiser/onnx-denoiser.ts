@@ -123,12 +123,7 @@ async function createSession(
     cpu: {
       executionProviders: ['cpu'],
       intraOpNumThreads: threads,
-      extra: {
-        session: {
-          force_spinning_stop: '1', // threads that wait for the next pass do not spin
-          x64quantprecision: '1' // int8 products do not saturate on AVX2 either
-        }
-      }
+      extra: { session: { force_spinning_stop: '1' } } // threads that wait for the next pass do not spin
     },
     // A node that fell back to the CPU would cost a copy there and back in every pass: better to refuse.
     cuda: {
