@@ -13,11 +13,19 @@ const EVERY_MS = 2000
 export class LiveStrip {
   #show
   #before
+  #headers = {}
+  #refused = false
 
   /** @param show told { state, queue, batch, passes } */
   constructor(show) {
     this.#show = show
     this.#watch()
+  }
+
+  /** Metrics may be for those alone who have a key, and not for every key. */
+  useKey(key) {
+    this.#headers = { authorization: `Bearer ${key}` }
+    this.#refused = false
   }
 
   async #watch() {
@@ -27,13 +35,22 @@ export class LiveStrip {
 
   async #look() {
     try {
-      const [ready, metrics] = await Promise.all([fetch('/health/ready'), fetch('/metrics')])
+      const [ready, rates] = await Promise.all([
+        fetch('/health/ready'),
+        this.#refused ? {} : this.#askMetrics()
+      ])
       const { status } = await ready.json()
-      this.#show({ state: status, ...(metrics.ok ? this.#rates(readMetrics(await metrics.text())) : {}) })
+      this.#show({ state: status, ...rates })
     } catch {
       this.#before = undefined
       this.#show({ state: 'unreachable' })
     }
+  }
+
+  async #askMetrics() {
+    const metrics = await fetch('/metrics', { headers: this.#headers })
+    this.#refused = [401, 403].includes(metrics.status)
+    return metrics.ok ? this.#rates(readMetrics(await metrics.text())) : {}
   }
 
   #rates(sums) {

@@ -248,7 +248,9 @@ function fail(error) {
 }
 
 function askForKey() {
-  notify('This server wants a key.')
+  byId('key-title').textContent = byId('key').value
+    ? 'The server does not know that key'
+    : 'This server wants a key'
   byId('key-dialog').showModal()
 }
 
@@ -256,6 +258,7 @@ byId('key-dialog').addEventListener('close', async () => {
   const apiKey = byId('key').value
   if (!apiKey) return
   client = new FewstepClient(location.origin, { retries: RETRIES, apiKey })
+  live.useKey(apiKey)
   stream.close()
   stream = client.stream()
   notify('')
@@ -399,7 +402,7 @@ editor.template = linked.template ?? [
   ' They were very happy.'
 ]
 await listModels()
-new LiveStrip(({ state, queue, batch, passes }) => {
+const live = new LiveStrip(({ state, queue, batch, passes }) => {
   const named = { ready: 'ready', loading: 'loading', draining: 'draining', unreachable: 'disconnected' }
   byId('live-state').textContent = named[state] ?? state
   byId('live-state').dataset.state = state

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import type { Readiness } from '../../src/answers.js'
+import { newKey } from '../../src/api-keys.js'
 import { ended, launch, openPage, skip, textOf } from './chromium.js'
 import { post, startServer } from './server-process.js'
 
@@ -185,11 +186,30 @@ t.test('when the server is full, the page counts down and tries again', { skip }
   t.same(complaints, [])
 })
 
+t.test('a server with keys is asked with one', { skip }, async (t) => {
+  const { secret, line } = newKey('ann', 'admin')
+  const { url } = await startServer(t, ...BUNDLED, '--api-key', line)
+  const page = await (await launch(t)).newPage()
+  await page.goto(url)
+  const key = page.getByLabel('API key')
+  await key.fill('fs-wrong')
+  await key.press('Enter')
+  await page.getByText('The server does not know that key').waitFor()
+  await key.fill(secret)
+  t.same(await violations(page), [])
+  await key.press('Enter')
+  await page.locator('#model option').first().waitFor({ state: 'attached' })
+  await go(page)
+  await ended(page)
+  t.equal(await masked(page), 0)
+  await page.locator('#live-queue', { hasText: '0' }).waitFor()
+})
+
 t.test('killed in the middle of a text and started again, the text goes on', { skip }, async (t) => {
   const { url, child } = await startServer(t, ...BUNDLED)
   const { page, complaints } = await openPage(
     await launch(t),
-    `${url}/#prompt=Once&max_tokens=240&steps=240&seed=5`
+    `${url}/#prompt=Once&max_tokens=120&steps=120&seed=5`
   )
   await go(page)
   await page.locator('.place:not(.masked)').first().waitFor()
@@ -200,8 +220,8 @@ t.test('killed in the middle of a text and started again, the text goes on', { s
   t.equal(await masked(page), 0)
   const answer = await post(`${url}/v1/completions`, {
     prompt: 'Once',
-    max_tokens: 240,
-    steps: 240,
+    max_tokens: 120,
+    steps: 120,
     seed: 5,
     temperature: 0.8,
     top_p: 0.9
