@@ -4,7 +4,7 @@ import { Coins } from './diffusion/coin.js'
 import { noiseSchedules } from './diffusion/noise-schedule.js'
 import { RequestError } from './errors.js'
 import type { Scheduler } from './scheduler/scheduler.js'
-import { Sequence } from './scheduler/sequence.js'
+import { type Priority, Sequence, type SequenceOptions } from './scheduler/sequence.js'
 import type { CompletionRequest, InfillRequest, Snapshot } from './schemas.js'
 import { bestOf } from './text/best-of.js'
 import { layOutCompletion, layOutInfill, type TextLayout } from './text/layout.js'
@@ -32,6 +32,7 @@ export interface GenerationOptions {
   readonly id: string
   /** Aborted when the client leaves: its places are free again at once. */
   readonly signal: AbortSignal
+  readonly priority?: Priority
 }
 
 /** The texts of one request on their way. Iterate once; leaving the loop early frees their places. */
@@ -112,13 +113,13 @@ export class Engine<D extends Denoiser = Denoiser> {
     request: Sampling,
     alternatives: number,
     stop: readonly string[],
-    { id, signal }: GenerationOptions
+    { id, signal, priority = 'interactive' }: GenerationOptions
   ): Generation {
     const { scheduler, tokenizer } = model
     const { manifest } = model.denoiser
     const seed = request.seed ?? randomInt(2 ** 48 - 1)
     const sequences = layouts.map((layout, index) =>
-      newSequence(model, layout, request, alternatives, new Coins(seed, index))
+      newSequence(model, layout, request, { alternatives, priority, coins: new Coins(seed, index) })
     )
     signal.throwIfAborted()
     scheduler.submit(sequences)
@@ -165,8 +166,7 @@ function newSequence(
   { denoiser: { manifest }, scheduler }: ServedModel,
   { tokens, windows }: TextLayout,
   request: Sampling,
-  alternatives: number,
-  coins: Coins
+  more: Pick<SequenceOptions, 'alternatives' | 'priority' | 'coins'>
 ): Sequence {
   const { min, max } = manifest.steps
   const steps = request.steps ?? manifest.steps.default
@@ -184,11 +184,10 @@ function newSequence(
     windows,
     steps: budgetMs === undefined ? steps : stepsWithin(budgetMs),
     maskedShare: noiseSchedules[manifest.noise_schedule],
-    coins,
+    ...more,
     temperature: request.temperature ?? 1,
     topP: request.top_p ?? 1,
     topK: request.top_k ?? 0,
-    alternatives,
     deadline: budgetMs === undefined ? undefined : performance.now() + budgetMs
   })
 }

@@ -21,6 +21,7 @@ const counters: Readonly<Record<string, readonly [help: string, of: (model: Serv
 const gauges: typeof counters = {
   fewstep_queued_sequences: ['Sequences that wait for a place.', stat('queued')],
   fewstep_running_sequences: ['Sequences that share in passes.', stat('running')],
+  fewstep_offline_sequences: ['Sequences of the lowest priority in work.', stat('offline')],
   fewstep_backlog_seconds: [
     'Time in passes that accepted sequences still need.',
     ({ scheduler }) => scheduler.backlogMs / 1000

@@ -1,5 +1,6 @@
 import type { Pass, Revealed } from '../denoiser/denoiser.js'
 import { lengthBucket } from './length-bucket.js'
+import type { PassSize } from './pass-cost.js'
 import { ReusableArray } from './reusable-array.js'
 import type { RowResult, Sequence } from './sequence.js'
 
@@ -18,18 +19,33 @@ export function nextBatch(
   context: number,
   { maxTokens, maxRows }: { maxTokens: number; maxRows: number }
 ): Batch {
-  const bucketOf = (sequence: Sequence) => lengthBucket(sequence.length, context)
-  const length = bucketOf(waiting[0]!)
-  const sequences: Sequence[] = []
-  let rows = 0
-  for (const sequence of waiting.filter((sequence) => bucketOf(sequence) === length)) {
-    rows += sequence.nextReveals.positions.length
-    const fits = (sequences.length + 1) * length <= maxTokens && rows <= maxRows
-    if (sequences.length > 0 && !fits) break
-    sequences.push(sequence)
-  }
-  return { length, sequences }
+  const batch = { length: lengthBucket(waiting[0]!.length, context), sequences: waiting.slice(0, 1) }
+  return fillBatch(
+    batch,
+    waiting.slice(1),
+    context,
+    ({ tokens, rows }) => tokens <= maxTokens && rows <= maxRows
+  )
 }
+
+/** The batch and others of its bucket, in order, up to the first with which it would no longer fit. */
+export function fillBatch(
+  { length, sequences }: Batch,
+  others: readonly Sequence[],
+  context: number,
+  fits: (size: PassSize) => boolean
+): Batch {
+  const filled = [...sequences]
+  let rows = sequences.reduce((sum, sequence) => sum + rowsOf(sequence), 0)
+  for (const sequence of others.filter((other) => lengthBucket(other.length, context) === length)) {
+    rows += rowsOf(sequence)
+    if (!fits({ tokens: (filled.length + 1) * length, rows })) break
+    filled.push(sequence)
+  }
+  return { length, sequences: filled }
+}
+
+const rowsOf = (sequence: Sequence) => sequence.nextReveals.positions.length
 
 /**
  * Writes passes into arrays of its own, the same ones again and again: a pass stands until the next one is assembled.
@@ -47,7 +63,7 @@ export class PassAssembler {
 
   /** The pass that gives every sequence of the batch its next step. */
   assemble({ length, sequences }: Batch): Pass {
-    const rowCount = sequences.reduce((sum, sequence) => sum + sequence.nextReveals.positions.length, 0)
+    const rowCount = sequences.reduce((sum, sequence) => sum + rowsOf(sequence), 0)
     const tokens = this.#tokens.lend(sequences.length * length).fill(0)
     const lengths = this.#lengths.lend(sequences.length)
     const lambda = this.#lambda.lend(sequences.length)

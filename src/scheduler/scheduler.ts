@@ -1,9 +1,9 @@
 import { type Denoiser, DenoiserLost, type Pass, type Revealed } from '../denoiser/denoiser.js'
 import { RequestError } from '../errors.js'
 import { Admission } from './admission.js'
-import { applyRevealed, type Batch, nextBatch, PassAssembler } from './batch.js'
+import { applyRevealed, type Batch, fillBatch, nextBatch, PassAssembler } from './batch.js'
 import type { PassCost, PassSize } from './pass-cost.js'
-import type { Sequence } from './sequence.js'
+import type { Priority, Sequence } from './sequence.js'
 
 export interface SchedulerOptions {
   /** Sequences that may wait for a place; one more is refused. */
@@ -40,8 +40,9 @@ export interface PassReport {
 export type Outcome = 'completed' | 'cancelled' | 'failed' | 'refused'
 
 export interface SchedulerStats {
-  readonly queued: number
+  readonly queued: number // interactive ones, as are those that run
   readonly running: number
+  readonly offline: number // queued and running
   readonly passes: number
   readonly rows: number
   /** Steps whose reveals were applied, and steps that revealed nothing and so cost no pass. */
@@ -53,12 +54,16 @@ export interface SchedulerStats {
 /** A row takes much more memory than a token: its logits over the vocabulary, and what is made of them. */
 const TOKENS_PER_ROW = 4
 
+/** An interactive pass takes offline sequences along while it costs at most so many times what the smallest one does. */
+const COMPANY = 2
+
 /** Times a pass is run before its sequences are given up: its denoiser may have died of something else. */
 const ATTEMPTS = 3
 
 /**
  * Decides which sequences share the next pass: the one that has waited longest, and all that fit beside it. Sequences
- * join and leave between passes. A pass that is lost is run again, with the same coins.
+ * join and leave between passes. A pass that is lost is run again, with the same coins. Offline sequences get the passes that
+ * no interactive one waits for, and places in others where they cost next to nothing; else they wait, part way as they are.
  *
  *   submit -> queued -> running -> in a pass -> running -> ... -> done
  *
@@ -67,7 +72,7 @@ const ATTEMPTS = 3
 export class Scheduler {
   readonly #denoiser: Denoiser
   readonly #options: SchedulerOptions
-  readonly #admission: Admission
+  readonly #admissions: Readonly<Record<Priority, Admission>>
   readonly #passTokens: number
   readonly #maxLanes: number
   readonly #counts = { passes: 0, rows: 0, steps: 0, emptySteps: 0 }
@@ -82,31 +87,34 @@ export class Scheduler {
     const { share, lanes } = preferences[options.prefer]
     this.#passTokens = Math.min(options.cost.tokensFor(share), options.maxBatchTokens)
     this.#maxLanes = lanes * denoiser.parallel
-    this.#admission = new Admission(this.#context, this.#passTokens * this.#maxLanes, this.#maxLanes)
+    const admission = () => new Admission(this.#context, this.#passTokens * this.#maxLanes, this.#maxLanes)
+    this.#admissions = { interactive: admission(), offline: admission() }
   }
 
   get stats(): SchedulerStats {
-    const { queued, running } = this.#admission
-    return { queued, running: running.length, ...this.#counts, sequences: { ...this.#outcomes } }
+    const { queued, running } = this.#admissions.interactive
+    const offline = this.#admissions.offline.all.length
+    return { queued, running: running.length, offline, ...this.#counts, sequences: { ...this.#outcomes } }
   }
 
-  /** Milliseconds of passes that what was accepted still needs: by it, replicas can be compared. */
+  /** Milliseconds of passes that interactive sequences still need: by it, replicas can be compared. */
   get backlogMs(): number {
-    const { backlog } = this.#admission
+    const { backlog } = this.#admissions.interactive
     const passes = Math.max(backlog.passes, Math.ceil(backlog.tokens / this.#passTokens))
     return this.#options.cost.estimate(backlog, passes) / this.#denoiser.parallel
   }
 
   /**
-   * Takes all of these sequences or none. Read each one's `stream`.
+   * Takes all of these sequences, which are of one priority, or none. Read each one's `stream`.
    * @throws {RequestError} `overloaded`, with when to come back, or `draining`
    */
   submit(sequences: readonly Sequence[]): void {
     if (this.#draining) {
       throw new RequestError('draining', 'The server is shutting down and takes no new work.')
     }
-    this.#admission.add(sequences)
-    const over = this.#admission.queued - this.#options.maxQueue
+    const admission = this.#admissionOf(sequences[0]!)
+    admission.add(sequences)
+    const over = admission.queued - this.#options.maxQueue
     if (over > 0) throw this.#refuse(sequences, over)
     this.#wake()
   }
@@ -120,8 +128,9 @@ export class Scheduler {
   /** Steps that each window of a text which came now could take to be done in time. May be less than 1. */
   stepsWithin(ms: number, length: number, windows: number, rows: number): number {
     const { cost } = this.#options
-    const { round, queued } = this.#admission
-    const own = { tokens: this.#admission.padded(length), rows: 0 }
+    const { interactive } = this.#admissions
+    const { round, queued } = interactive
+    const own = { tokens: interactive.padded(length), rows: 0 }
     const all = { tokens: round.tokens + own.tokens, rows: round.rows }
     const stepMs = Math.max(cost.estimate(own), this.#roundMs(all))
     const rowsMs = rows * cost.terms.msPerRow
@@ -137,8 +146,9 @@ export class Scheduler {
   /** Refuses new work and ends what is under way with an error. */
   close(): void {
     this.#draining = true
+    const { interactive, offline } = this.#admissions
     this.leave(
-      this.#admission.all,
+      [...interactive.all, ...offline.all],
       new RequestError('draining', 'The server shut down before the text was done.')
     )
   }
@@ -156,7 +166,7 @@ export class Scheduler {
         .finally(() => {
           this.#lanes.delete(lane)
           this.#assemblers.push(assembler)
-          this.#admission.comeBack(batch.sequences)
+          for (const sequence of batch.sequences) this.#admissionOf(sequence).comeBack([sequence])
           this.#wake()
         })
       this.#lanes.add(lane)
@@ -165,24 +175,42 @@ export class Scheduler {
 
   /**
    * The batch of the next pass, when somebody waits for one. Devices share what runs evenly.
-   * @param ahead every device has a pass: one to lie ready behind is at least half of what it should be, else it waits and grows
+   * @param ahead every device has a pass: one to lie ready behind is at least half of what it should be, else it waits and
+   * grows; and it is not an offline one where an interactive sequence is about to come back
    */
   #takeBatch(ahead: boolean): Batch | undefined {
-    const waiting = this.#admission.admit()
+    const { interactive, offline } = this.#admissions
+    const first = interactive.admit()
+    const second = interactive.queued > 0 ? [] : offline.admit()
+    if (first.length === 0 && ahead && interactive.running.length > 0) return undefined
+    const [waiting, { round }] = first.length > 0 ? [first, interactive] : [second, offline]
     if (waiting.length === 0) return undefined
-    const share = Math.ceil(this.#admission.round.tokens / this.#denoiser.parallel)
     const batch = nextBatch(waiting, this.#context, {
-      maxTokens: Math.min(share, this.#passTokens),
-      maxRows: this.#options.maxBatchTokens / TOKENS_PER_ROW
+      maxTokens: Math.min(Math.ceil(round.tokens / this.#denoiser.parallel), this.#passTokens),
+      maxRows: this.#maxRows
     })
     if (ahead && batch.sequences.length * batch.length < this.#passTokens / 2) return undefined
-    this.#admission.depart(batch.sequences)
-    return batch
+    const whole = waiting === first ? this.#withCompany(batch, second) : batch
+    for (const sequence of whole.sequences) this.#admissionOf(sequence).depart([sequence])
+    return whole
+  }
+
+  /** An interactive batch and the offline sequences that hardly delay it. */
+  #withCompany(batch: Batch, offline: readonly Sequence[]): Batch {
+    const { cost } = this.#options
+    const boundMs = COMPANY * cost.terms.fixedMs
+    return fillBatch(
+      batch,
+      offline,
+      this.#context,
+      (size) =>
+        size.tokens <= this.#passTokens && size.rows <= this.#maxRows && cost.estimate(size) <= boundMs
+    )
   }
 
   async #pass(batch: Batch, assembler: PassAssembler, ahead: boolean): Promise<void> {
     const start = performance.now()
-    const roundMs = this.#roundMs(this.#admission.round)
+    const roundMs = this.#roundMs(this.#admissions.interactive.round)
     for (const sequence of batch.sequences) {
       sequence.startedAt ??= start
       sequence.heedDeadline(start, roundMs)
@@ -231,14 +259,14 @@ export class Scheduler {
   }
 
   #end(sequence: Sequence, outcome: Outcome, error?: RequestError): void {
-    if (!this.#admission.remove(sequence)) return // it has left before
+    if (!this.#admissionOf(sequence).remove(sequence)) return // it has left before
     this.#outcomes[outcome]++
     if (sequence.done && !sequence.struck) this.#counts.emptySteps += sequence.steps - sequence.passesDone
     sequence.stream.end(error)
   }
 
   #refuse(sequences: readonly Sequence[], over: number): RequestError {
-    for (const sequence of sequences) this.#admission.remove(sequence)
+    for (const sequence of sequences) this.#admissionOf(sequence).remove(sequence)
     this.#outcomes.refused += sequences.length
     const retryAfterMs = this.#msUntilLeft(over)
     const expected = `expected at most ${this.#options.maxQueue} sequences waiting`
@@ -246,9 +274,10 @@ export class Scheduler {
     return new RequestError('overloaded', message, { retryAfterMs })
   }
 
-  /** Milliseconds until `count` sequences have left the queue. */
+  /** Milliseconds until `count` interactive sequences have left the queue. */
   #msUntilLeft(count: number): number {
-    return Math.ceil(this.#roundMs(this.#admission.round) * this.#admission.roundsUntilLeft(count))
+    const { interactive } = this.#admissions
+    return Math.ceil(this.#roundMs(interactive.round) * interactive.roundsUntilLeft(count))
   }
 
   /** Milliseconds until each of these sequences, of so many tokens and rows in all, has had a pass. */
@@ -256,6 +285,14 @@ export class Scheduler {
     const { parallel } = this.#denoiser
     const passes = Math.max(parallel, Math.ceil(size.tokens / this.#passTokens))
     return this.#options.cost.estimate(size, passes) / parallel
+  }
+
+  #admissionOf({ options }: Sequence): Admission {
+    return this.#admissions[options.priority]
+  }
+
+  get #maxRows(): number {
+    return this.#options.maxBatchTokens / TOKENS_PER_ROW
   }
 
   get #context(): number {

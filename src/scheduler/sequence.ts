@@ -3,6 +3,9 @@ import { drawRevealPlan, type PlannedStep } from '../diffusion/reveal-plan.js'
 import type { Window } from '../diffusion/windows.js'
 import { StepStream, type TokenReveal } from './step-stream.js'
 
+/** Whether somebody waits for a text, or it is written whenever nobody does. */
+export type Priority = 'interactive' | 'offline'
+
 export interface SequenceOptions {
   /** The whole text: tokens where known, the mask token elsewhere. The sequence owns it from here on. */
   readonly tokens: Int32Array
@@ -19,6 +22,7 @@ export interface SequenceOptions {
   readonly alternatives: number
   /** When the text must be there, on the clock of `performance.now()`. */
   readonly deadline: number | undefined
+  readonly priority: Priority
 }
 
 /** How a row of a pass came out. */

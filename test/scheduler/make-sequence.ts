@@ -21,6 +21,7 @@ export function makeSequence(
     topK: 0,
     alternatives: 0,
     deadline: undefined,
+    priority: 'interactive',
     ...changes
   })
 }

@@ -113,6 +113,7 @@ t.test('rows evaluated are tokens written, and a step that reveals nothing costs
   t.same(scheduler.stats, {
     queued: 0,
     running: 0,
+    offline: 0,
     passes: steps.length,
     rows: 5,
     steps: steps.length,
@@ -249,6 +250,97 @@ t.test('no sequence starves, however many others come', async (t) => {
   await read(long)
   // Its passes alternate with those of the other bucket.
   t.ok(denoiser.passes.length <= 2 * long.passes + 2, `${denoiser.passes.length} passes for ${long.passes}`)
+  scheduler.close()
+})
+
+/** Passes that cost ten times as much with a text more in them: offline ones have no place in others. */
+const dearCost = () => new PassCost({ fixedMs: 1, msPerToken: 1, msPerRow: 0 })
+const offline = (length: number, steps: number, seed: number) =>
+  makeSequence(length, steps, seed, { priority: 'offline' })
+/** Whose places a pass has: coins are a sequence's own. */
+const holds = ({ coins }: Pass, { coins: own }: { coins: ReadonlySet<number> }) =>
+  coins.some((coin) => own.has(coin))
+/** All the coins that a sequence will bring, from one of the same seed that ran alone. */
+async function coinsOf(sequence: Sequence): Promise<{ coins: ReadonlySet<number> }> {
+  const denoiser = new TableDenoiser()
+  schedulerOn(denoiser).submit([sequence])
+  await read(sequence)
+  return { coins: new Set(denoiser.passes.flatMap(({ coins }) => [...coins])) }
+}
+
+t.test('offline texts are set aside, part way, for interactive ones, and lose nothing', async (t) => {
+  for (const prefer of ['latency', 'throughput'] as const) {
+    const denoiser = new TableDenoiser()
+    const scheduler = schedulerOn(denoiser, { cost: dearCost(), prefer })
+    const patient = [1, 2, 3, 4].map((seed) => offline(50, 12, seed))
+    const alone = [1, 2, 3, 4].map((seed) => offline(50, 12, seed))
+    for (const text of alone) schedulerOn(new TableDenoiser()).submit([text])
+    const urgent = makeSequence(50, 12, 11)
+    const own = await coinsOf(makeSequence(50, 12, 11))
+    let came = 0
+    denoiser.before = () => {
+      if (denoiser.passes.length !== 5) return
+      came = denoiser.passes.length
+      scheduler.submit([urgent])
+    }
+    scheduler.submit(patient)
+    const written = Promise.all(patient.map(read))
+    t.equal((await read(urgent)).length, urgent.passes)
+    t.ok(patient.some((text) => text.passesDone > 0 && !text.done))
+    await written
+    // One that lay ready when it came may go first; from then on every pass is its own.
+    const since = denoiser.passes.slice(came + (prefer === 'throughput' ? 1 : 0))
+    const last = since.findLastIndex((pass) => holds(pass, own))
+    t.ok(since.slice(0, last + 1).every((pass) => holds(pass, own)))
+    t.same(await written, await Promise.all(alone.map(read)))
+    t.equal(scheduler.stats.offline, 0)
+  }
+})
+
+t.test('offline texts ride along where a pass costs hardly more for them', async (t) => {
+  const together = async (msPerToken: number) => {
+    const denoiser = new TableDenoiser()
+    const cost = new PassCost({ fixedMs: 100, msPerToken, msPerRow: 0 })
+    const scheduler = schedulerOn(denoiser, { cost, maxBatchTokens: 64 })
+    const texts = [makeSequence(15, 4, 1), ...[2, 3, 4, 5, 6].map((seed) => offline(15, 4, seed))]
+    scheduler.submit(texts.slice(0, 1))
+    scheduler.submit(texts.slice(1))
+    await Promise.all(texts.map(read))
+    const own = await coinsOf(makeSequence(15, 4, 1))
+    return Math.max(...denoiser.passes.filter((pass) => holds(pass, own)).map(sequencesIn))
+  }
+  t.equal(await together(100 / 15), 1)
+  t.equal(await together(100 / 48), 3) // three times 16 tokens cost what the pass itself does
+  t.equal(await together(1e-9), 4) // the budget of tokens
+})
+
+t.test('while an interactive text waits for a place, no offline one is in a pass', async (t) => {
+  const denoiser = new TableDenoiser()
+  const scheduler = schedulerOn(denoiser, { maxBatchTokens: CONTEXT })
+  const urgent = [makeSequence(15, 5, 1), makeSequence(40, 5, 2), makeSequence(40, 5, 3)]
+  const own = await coinsOf(offline(15, 5, 4))
+  const whileQueued: boolean[] = []
+  denoiser.before = (pass) => {
+    if (scheduler.stats.queued > 0) whileQueued.push(holds(pass, own))
+  }
+  scheduler.submit(urgent)
+  const patient = offline(15, 5, 4)
+  scheduler.submit([patient])
+  t.same([scheduler.stats.running, scheduler.stats.queued, scheduler.stats.offline], [2, 1, 1])
+  await Promise.all([patient, ...urgent].map(read))
+  t.ok(whileQueued.length > 2)
+  t.notOk(whileQueued.includes(true))
+})
+
+t.test('a queue full of offline texts refuses no interactive one', async (t) => {
+  const denoiser = new TableDenoiser()
+  const scheduler = schedulerOn(denoiser, { maxBatchTokens: CONTEXT, maxQueue: 1 })
+  scheduler.submit([1, 2].map((seed) => offline(60, 4, seed)))
+  t.throws(() => scheduler.submit([offline(60, 4, 3)]), { code: 'overloaded' })
+  t.equal(scheduler.backlogMs, 0)
+  const text = makeSequence(60, 4, 4)
+  scheduler.submit([text])
+  t.equal((await read(text)).length, text.passes)
   scheduler.close()
 })
 
