@@ -26,7 +26,8 @@ interface Words {
   readonly description: string
 }
 
-const one =
+/** Of a setting that is given once: the last value counts. */
+export const one =
   <T>(parse: (value: string) => T | undefined) =>
   (values: readonly string[]) =>
     parse(values[values.length - 1]!)
@@ -62,7 +63,12 @@ export function integer(
 }
 
 export function real(
-  options: Words & { expected: string; within: (value: number) => boolean; default: number }
+  options: Words & {
+    argument?: string
+    expected: string
+    within: (value: number) => boolean
+    default: number
+  }
 ): Setting<number> {
   return {
     argument: 'x',

@@ -1,10 +1,12 @@
 import { ConfigError } from '../setting.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
-import type { Call } from './call.js'
+import { Backlog } from './backlog.js'
+import { type Call, Caller } from './call.js'
 import { runSlice } from './load.js'
-import { interleave, type Load, nameOf, type Run } from './plan.js'
+import { type Extent, interleave, type Load, nameOf, type Run } from './plan.js'
 import { Samples, type Variety } from './samples.js'
 import { type Figures, Tally } from './tally.js'
+import type { Texts } from './text.js'
 import type { Transport } from './transport.js'
 
 export interface MeasurementOptions {
@@ -12,12 +14,14 @@ export interface MeasurementOptions {
   readonly tokenizer: Tokenizer
   readonly runs: readonly Run[]
   readonly loads: readonly Load[]
-  readonly prompts: readonly string[]
-  readonly maxTokens: number
+  readonly texts: Texts
   readonly temperature: number
+  readonly timeoutMs: number
   /** Of each run under each load. */
-  readonly seconds: number
+  readonly extent: Extent
   readonly rounds: number
+  /** Before each load, of each run; counts nowhere. */
+  readonly warmUpSeconds: number
   readonly sloMs: number
   readonly signal: AbortSignal
   readonly onProgress: (progress: Progress) => void
@@ -36,49 +40,111 @@ export interface Result extends Run {
   readonly load: Load
   readonly figures: Figures
   readonly variety: Variety
+  /** Why this load is more than the server can do; null where it is not. Higher loads of the run are then left out. */
+  readonly saturation: string | null
 }
+
+/** More refusals than this are more load than the server takes. */
+const MOST_REFUSED = 0.1
 
 /** Under each load, every run in turn. Ends early, with what was measured by then, when the signal says so. */
 export async function measure(options: MeasurementOptions): Promise<Result[]> {
-  const { loads, runs, rounds, seconds, signal } = options
-  await warmUp(options)
+  const { loads, rounds, extent, signal } = options
+  const caller = new Caller(options.transport, options.timeoutMs, signal)
+  const usualMs = await firstTexts(options, caller)
   const results: Result[] = []
+  let runs = options.runs
   for (const [index, load] of loads.entries()) {
-    const cells = new Map(
-      runs.map((run) => [run, { tally: new Tally(options.sloMs), samples: new Samples() }])
-    )
-    const slices = interleave(runs, load, rounds, seconds)
+    if (signal.aborted) break
+    const cells = new Map(runs.map((run) => [run, new Cell(options.sloMs, usualMs.get(run)!)]))
+    await warmUp(options, caller, load, cells)
+    const slices = interleave(runs, load, rounds, extent)
     for (const [turn, slice] of slices.entries()) {
       if (signal.aborted) break
       const { run } = slice
-      const { tally, samples } = cells.get(run)!
+      const cell = cells.get(run)!
       const calls: Call[] = []
       const span = await runSlice(slice, {
         ...options,
+        caller,
+        usualMs: () => cell.usualMs,
         onCall(call, { seed }) {
           calls.push(call)
-          tally.add(call)
-          if (call.written) samples.add(seed, call.written.text)
+          cell.tally.add(call)
+          if (call.written) cell.samples.add(seed, call.written.text)
           const share = (index + turn / slices.length) / loads.length
-          options.onProgress({ load, run, done: tally.done, share })
+          options.onProgress({ load, run, done: cell.tally.done, share })
         }
       })
-      tally.addSlice(span, calls)
+      cell.tally.addSlice(span, calls)
+      if (!signal.aborted) cell.backlog.addSlice(span, calls)
     }
-    for (const [run, { tally, samples }] of cells)
-      results.push({ ...run, load, figures: tally.figures, variety: samples.variety(options.tokenizer) })
+    for (const [run, { tally, samples, backlog }] of cells) {
+      if (tally.calls === 0) continue
+      const { figures } = tally
+      const variety = samples.variety(options.tokenizer)
+      results.push({ ...run, load, figures, variety, saturation: saturationOf(load, figures, backlog) })
+    }
+    runs = runs.filter((run) => !results.some((r) => nameOf(r) === nameOf(run) && r.saturation !== null))
   }
   return results
 }
 
-/** A slice of one text for each run, that counts nowhere: it opens connections and shows a request that is refused. */
-async function warmUp(options: MeasurementOptions): Promise<void> {
+/** What is gathered of a run under a load. */
+class Cell {
+  readonly tally: Tally
+  readonly samples = new Samples()
+  readonly backlog = new Backlog()
+  readonly #firstMs: number
+
+  constructor(sloMs: number, firstMs: number) {
+    this.tally = new Tally(sloMs)
+    this.#firstMs = firstMs
+  }
+
+  /** What a text takes. */
+  get usualMs(): number {
+    return this.tally.meanLatency || this.#firstMs
+  }
+}
+
+function saturationOf(load: Load, { requests }: Figures, backlog: Backlog): string | null {
+  const { done, slow, refused, failed, timedOut, cancelled } = requests
+  const refusedShare = refused / (done + slow + refused + failed + timedOut + cancelled)
+  if (refusedShare > MOST_REFUSED) return `${Math.round(100 * refusedShare)} % were refused`
+  const steady = load.kind === 'open' && load.arrivals !== 'ramp'
+  return steady && backlog.grows ? 'the queue grew all the time' : null
+}
+
+/** A text of each run, that counts nowhere: it shows a request that is refused, and what a text takes, milliseconds. */
+async function firstTexts(options: MeasurementOptions, caller: Caller): Promise<Map<Run, number>> {
+  const usualMs = new Map<Run, number>()
+  const load: Load = { kind: 'closed', concurrency: 1 }
+  const texts = { ...options.texts, cancelShare: 0, slowReaderShare: 0 }
   for (const run of options.runs) {
-    const load: Load = { kind: 'closed', concurrency: 1 }
-    const onCall = ({ outcome, reason }: Call) => {
+    const onCall = ({ outcome, reason, message, due, ended }: Call) => {
       if (outcome === 'failed')
-        throw new ConfigError(`--run: expected what the server takes, got ${nameOf(run)} (${reason})`)
+        throw new ConfigError(
+          `--run: expected what the server takes, got ${nameOf(run)} (${reason}: ${message})`
+        )
+      usualMs.set(run, ended - due)
     }
-    await runSlice({ run, load, round: 0, seconds: 1e-3 }, { ...options, onCall })
+    const slice = { run, load, round: options.rounds, seconds: Number.POSITIVE_INFINITY, requests: 1 }
+    await runSlice(slice, { ...options, texts, caller, usualMs: () => 0, onCall })
+  }
+  return usualMs
+}
+
+/** The load itself for a while, on texts of its own: connections open, code is compiled, passes find their size. */
+async function warmUp(
+  { warmUpSeconds, rounds, ...options }: MeasurementOptions,
+  caller: Caller,
+  load: Load,
+  cells: ReadonlyMap<Run, Cell>
+): Promise<void> {
+  for (const [run, { usualMs }] of cells) {
+    const slice = { run, load, round: rounds + 1, seconds: warmUpSeconds, requests: Number.POSITIVE_INFINITY }
+    if (warmUpSeconds > 0)
+      await runSlice(slice, { ...options, caller, usualMs: () => usualMs, onCall: () => {} })
   }
 }

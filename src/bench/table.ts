@@ -5,20 +5,25 @@ const columns: readonly [head: string, cell: (result: Result) => string][] = [
   ['run', nameOf],
   ['load', ({ load }) => loadName(load)],
   ['done', ({ figures }) => `${figures.requests.done}`],
-  ['refused, failed', ({ figures: { requests } }) => `${requests.refused}, ${requests.failed}`],
-  ['tokens/s', ({ figures }) => figures.tokensPerSecond.toFixed(0)],
-  ['texts/s', ({ figures }) => figures.textsPerSecond.toFixed(2)],
-  ['p50 ms', ({ figures }) => figures.latency.p50.toFixed(0)],
-  ['p90 ms', ({ figures }) => figures.latency.p90.toFixed(0)],
-  ['p99 ms', ({ figures }) => figures.latency.p99.toFixed(0)],
-  ['first step', ({ figures }) => figures.firstStep.p50.toFixed(0)],
-  ['first text', ({ figures }) => figures.firstText.p50.toFixed(0)],
-  ['queue', ({ figures }) => figures.queue.p50.toFixed(0)],
-  ['passes', ({ figures }) => figures.passesPerText.toFixed(1)],
-  ['goodput', ({ figures }) => figures.goodput.toFixed(3)],
-  ['entropy', ({ variety }) => variety.entropy.toFixed(2)],
-  ['distinct-2', ({ variety }) => variety.distinct2.toFixed(2)]
+  ['refused, failed', ({ figures: { requests: r } }) => `${r.refused}, ${r.failed + r.timedOut}`],
+  ['tokens/s', ({ figures }) => number(figures.tokensPerSecond, 0)],
+  ['texts/s', ({ figures }) => number(figures.textsPerSecond, 2)],
+  ['p50 ms', ({ figures }) => number(figures.latency.p50, 0)],
+  ['p90 ms', ({ figures }) => number(figures.latency.p90, 0)],
+  ['p99 ms', ({ figures }) => number(figures.latency.p99, 0)],
+  ['first step', ({ figures }) => number(figures.firstStep.p50, 0)],
+  ['first text', ({ figures }) => number(figures.firstText.p50, 0)],
+  ['queue', ({ figures }) => number(figures.queue.p50, 0)],
+  ['passes', ({ figures }) => number(figures.passesPerText, 1)],
+  ['goodput', ({ figures }) => number(figures.goodput, 3)],
+  ['entropy', ({ variety }) => number(variety.entropy, 2)],
+  ['distinct-2', ({ variety }) => number(variety.distinct2, 2)]
 ]
+
+/** What a server does not tell is a dash. */
+function number(value: number, digits: number): string {
+  return Number.isNaN(value) ? '-' : value.toFixed(digits)
+}
 
 /** A table for a terminal: names to the left, numbers to the right. */
 export function table(results: readonly Result[]): string {

@@ -1,8 +1,8 @@
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
-import type { Call, Outcome } from './call.js'
+import { type Call, type Outcome, outcomes } from './call.js'
 import type { Span } from './load.js'
 
-/** Milliseconds. */
+/** Milliseconds. NaN, which JSON has as null, where nothing came. */
 export interface Quantiles {
   readonly p50: number
   readonly p90: number
@@ -10,20 +10,34 @@ export interface Quantiles {
   readonly max: number
 }
 
-/** Figures of one run under one load. */
+/** Figures of one run under one load. NaN, which JSON has as null, is what the server does not tell. */
 export interface Figures {
+  readonly seconds: number
   readonly requests: Readonly<Record<Outcome, number>>
   readonly reasons: Readonly<Record<string, number>>
   readonly latency: Quantiles
   readonly queue: Quantiles
   readonly firstStep: Quantiles
   readonly firstText: Quantiles
+  /** How late requests were sent: the load generator's own share of their latency. */
+  readonly sendDelay: Quantiles
   readonly textsPerSecond: number
   readonly tokensPerSecond: number
+  readonly stepsPerSecond: number
+  readonly stepsPerText: number
+  /** Passes a text took part in; others took part in them too. */
   readonly passesPerText: number
+  readonly tokensPerText: number
+  /** Where the time of a text goes, as the server has it, and what is left of its latency. Means, milliseconds. */
+  readonly split: {
+    readonly queue: number
+    readonly passes: number
+    readonly between: number
+    readonly outside: number
+  }
   /** A text's share of the time is in passes of the denoiser, the rest in the queue and on the way. */
   readonly passShare: number
-  /** Of all requests, those that were done within the time that was asked for. */
+  /** Of all requests but those whose reader left or read late, those that were done within the time that was asked for. */
   readonly goodput: number
 }
 
@@ -33,21 +47,23 @@ const HISTOGRAM = { lowest: 1, highest: 3_600_000_000, figures: 3 }
 /** Counts calls as they end; holds no more than histograms, however many there are. */
 export class Tally {
   readonly #sloMs: number
-  readonly #requests = { done: 0, refused: 0, failed: 0, cancelled: 0 }
+  readonly #requests = Object.fromEntries(outcomes.map((outcome) => [outcome, 0])) as Record<Outcome, number>
   readonly #reasons: Record<string, number> = {}
   readonly #times = {
     latency: createHistogram(HISTOGRAM),
     queue: createHistogram(HISTOGRAM),
     firstStep: createHistogram(HISTOGRAM),
-    firstText: createHistogram(HISTOGRAM)
+    firstText: createHistogram(HISTOGRAM),
+    sendDelay: createHistogram(HISTOGRAM)
   }
+  readonly #mean = { latency: new Mean(), queue: new Mean(), passMs: new Mean(), total: new Mean() }
+  readonly #perText = { tokens: new Mean(), steps: new Mean(), passes: new Mean() }
   #inTime = 0
   #seconds = 0
+  /** Done within the time, by shares. */
   #texts = 0
   #tokens = 0
-  #passes = 0
-  #passMs = 0
-  #latencyMs = 0
+  #steps = 0
 
   constructor(sloMs: number) {
     this.#sloMs = sloMs
@@ -57,19 +73,34 @@ export class Tally {
     return this.#requests.done
   }
 
-  add({ due, ended, outcome, reason, written }: Call): void {
+  get calls(): number {
+    return outcomes.reduce((sum, outcome) => sum + this.#requests[outcome], 0)
+  }
+
+  /** Milliseconds; NaN before the first. */
+  get meanLatency(): number {
+    return this.#mean.latency.value
+  }
+
+  add({ due, sent, ended, outcome, reason, written }: Call): void {
     this.#requests[outcome]++
     if (reason) this.#reasons[reason] = (this.#reasons[reason] ?? 0) + 1
-    if (!written) return
+    record(this.#times.sendDelay, sent - due)
+    if (outcome !== 'done') return
+    const { tokens, steps, timings, firstStep, firstText } = written!
     const latency = ended - due
-    record(this.#times.latency, latency)
-    record(this.#times.queue, written.timings.queue_ms)
-    record(this.#times.firstStep, written.firstStep - due)
-    record(this.#times.firstText, written.firstText - due)
     if (latency <= this.#sloMs) this.#inTime++
-    this.#passes += written.timings.passes
-    this.#passMs += written.timings.pass_ms
-    this.#latencyMs += latency
+    record(this.#times.latency, latency)
+    record(this.#times.firstText, firstText - due)
+    if (firstStep !== null) record(this.#times.firstStep, firstStep - due)
+    this.#mean.latency.add(latency)
+    this.#perText.tokens.add(tokens ?? Number.NaN)
+    this.#perText.steps.add(steps ?? Number.NaN)
+    this.#perText.passes.add(timings?.passes ?? Number.NaN)
+    this.#mean.queue.add(timings?.queue_ms ?? Number.NaN)
+    this.#mean.passMs.add(timings?.pass_ms ?? Number.NaN)
+    this.#mean.total.add(timings?.total_ms ?? Number.NaN)
+    if (timings) record(this.#times.queue, timings.queue_ms)
   }
 
   /**
@@ -81,28 +112,55 @@ export class Tally {
     for (const { due, ended, written } of calls) {
       if (!written) continue
       const within = Math.max(0, Math.min(ended, stop) - due) / Math.max(ended - due, 1e-3)
-      this.#texts += Math.min(1, within)
-      this.#tokens += Math.min(1, within) * written.tokens
+      const share = Math.min(1, within)
+      this.#texts += share
+      this.#tokens += share * (written.tokens ?? Number.NaN)
+      this.#steps += share * (written.steps ?? Number.NaN)
     }
   }
 
   get figures(): Figures {
-    const { done, refused, failed, cancelled } = this.#requests
-    const answered = done + refused + failed
-    const { latency, queue, firstStep, firstText } = this.#times
+    const { done, refused, failed, timedOut } = this.#requests
+    const { latency, queue, firstStep, firstText, sendDelay } = this.#times
+    const { queue: queueMs, passMs, total, latency: latencyMs } = this.#mean
     return {
-      requests: { done, refused, failed, cancelled },
+      seconds: this.#seconds,
+      requests: { ...this.#requests },
       reasons: { ...this.#reasons },
       latency: quantiles(latency),
       queue: quantiles(queue),
       firstStep: quantiles(firstStep),
       firstText: quantiles(firstText),
+      sendDelay: quantiles(sendDelay),
       textsPerSecond: this.#texts / this.#seconds,
       tokensPerSecond: this.#tokens / this.#seconds,
-      passesPerText: this.#passes / done,
-      passShare: this.#passMs / this.#latencyMs,
-      goodput: this.#inTime / answered
+      stepsPerSecond: this.#steps / this.#seconds,
+      stepsPerText: this.#perText.steps.value,
+      passesPerText: this.#perText.passes.value,
+      tokensPerText: this.#perText.tokens.value,
+      split: {
+        queue: queueMs.value,
+        passes: passMs.value,
+        between: total.value - queueMs.value - passMs.value,
+        outside: latencyMs.value - total.value
+      },
+      passShare: passMs.value / latencyMs.value,
+      goodput: this.#inTime / (done + refused + failed + timedOut)
     }
+  }
+}
+
+class Mean {
+  #sum = 0
+  #count = 0
+
+  add(value: number): void {
+    this.#sum += value
+    this.#count++
+  }
+
+  get value(): number {
+    return this.#sum / this.#count
   }
 }
 

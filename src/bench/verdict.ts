@@ -1,13 +1,14 @@
 import type { Result } from './measurement.js'
-import { loadName } from './plan.js'
+import { loadName, nameOf } from './plan.js'
 
 /** What each run gains on the slowest one under the same load, in words. */
 export function verdicts(results: readonly Result[]): string[] {
   return [...new Set(results.map(({ load }) => load))].flatMap((load) => {
-    const ofLoad = results.filter((result) => result.load === load)
+    const ofLoad = results.filter((result) => result.load === load && result.figures.tokensPerSecond > 0)
+    if (ofLoad.length === 0) return []
     const slowest = ofLoad.reduce((a, b) => (a.figures.tokensPerSecond <= b.figures.tokensPerSecond ? a : b))
     return ofLoad
-      .filter((result) => result !== slowest && result.figures.requests.done > 0)
+      .filter((result) => result !== slowest)
       .map((result) => `${loadName(load)}: ${verdict(result, slowest)}`)
   })
 }
@@ -16,10 +17,8 @@ function verdict(fast: Result, slow: Result): string {
   const times = (fast.figures.tokensPerSecond / slow.figures.tokensPerSecond).toFixed(1)
   const latency = (result: Result) => `${Math.round(result.figures.latency.p50)} ms`
   return (
-    `${fast.model}, ${steps(fast)}: ${times}x the throughput of ${slow.model} at ${steps(slow)}; ` +
+    `${nameOf(fast)}: ${times}x the throughput of ${nameOf(slow)}; ` +
     `a text in ${latency(fast)} against ${latency(slow)} (median); ` +
     `entropy ${fast.variety.entropy.toFixed(2)} against ${slow.variety.entropy.toFixed(2)} nats`
   )
 }
-
-const steps = ({ steps }: Result) => `${steps} step${steps === 1 ? '' : 's'}`

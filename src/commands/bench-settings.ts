@@ -1,6 +1,19 @@
 /** What `fewstep bench` measures, and how long. */
-import { type Run, transports } from '../bench/plan.js'
-import { choice, integer, list, MAX_INTEGER, numbers, optional, real, text, type Values } from '../setting.js'
+import { arrivals, type Run, transports } from '../bench/plan.js'
+import { parseTextLength, type TextLength } from '../bench/text-length.js'
+import {
+  choice,
+  integer,
+  list,
+  MAX_INTEGER,
+  numbers,
+  one,
+  optional,
+  real,
+  type Setting,
+  text,
+  type Values
+} from '../setting.js'
 
 const what = { group: 'What' }
 const load = { group: 'Load' }
@@ -9,9 +22,33 @@ const output = { group: 'Output' }
 /** A model, and its steps where the model's own default will not do. */
 export type RunWish = Omit<Run, 'steps'> & { readonly steps?: number }
 
+const maxTokens: Setting<TextLength> = {
+  ...what,
+  argument: 'n | uniform:low:high | lognormal:median:sigma',
+  default: 128,
+  defaultText: '128',
+  expected: 'tokens such as 64, or a distribution: uniform:16:128 or lognormal:64:0.5',
+  many: false,
+  parse: one(parseTextLength),
+  description: 'Length of a text in tokens: the same for all, or drawn for each.'
+}
+
+const share = {
+  ...load,
+  argument: 'share',
+  expected: 'a share from 0 to 1',
+  within: (value: number) => value >= 0 && value <= 1,
+  default: 0
+}
+
 export const benchSettings = {
   url: optional(
-    text({ ...what, argument: 'url', default: '', description: 'A fewstep server that runs.' }),
+    text({
+      ...what,
+      argument: 'url',
+      default: '',
+      description: 'A server that runs: fewstep, or any that answers OpenAI clients at /v1/completions.'
+    }),
     'one of its own, for this run'
   ),
   key: optional(text({ ...what, argument: 'key', default: '', description: 'API key for it.' }), 'none'),
@@ -26,25 +63,22 @@ export const benchSettings = {
       return model === undefined ? undefined : { model, ...(steps && { steps: Number(steps) }) }
     }
   }),
-  transport: choice({
-    ...what,
-    argument: 'name',
-    of: transports,
-    default: 'websocket',
-    description:
-      'How texts are asked for: with every step over a WebSocket or as server-sent events, or as plain JSON.'
-  }),
+  transport: optional(
+    choice({
+      ...what,
+      argument: 'name',
+      of: transports,
+      default: 'websocket',
+      description:
+        'How texts are asked for: with every step over a WebSocket or as server-sent events, or as plain JSON.'
+    }),
+    'websocket; sse where the server is not fewstep'
+  ),
   prompts: optional(
     text({ ...what, argument: 'file', default: '', description: 'Prompts, one a line.' }),
     'none: texts from nothing'
   ),
-  maxTokens: integer({
-    ...what,
-    min: 1,
-    max: MAX_INTEGER,
-    default: 128,
-    description: 'Length of a text in tokens.'
-  }),
+  maxTokens,
   temperature: real({
     ...what,
     expected: 'a number from 0 to 2',
@@ -69,9 +103,9 @@ export const benchSettings = {
   arrivals: choice({
     ...load,
     argument: 'how',
-    of: ['poisson', 'constant'],
+    of: arrivals,
     default: 'poisson',
-    description: 'Spacing of requests at a rate.'
+    description: 'Spacing of requests at a rate. A ramp goes from nothing to the rate.'
   }),
   seconds: real({
     ...load,
@@ -80,12 +114,44 @@ export const benchSettings = {
     default: 20,
     description: 'Time for each model and load.'
   }),
+  requests: optional(
+    integer({
+      ...load,
+      min: 1,
+      max: 1_000_000,
+      default: 1,
+      description: 'So many requests for each model and load, instead of a time.'
+    }),
+    'as many as the time takes'
+  ),
+  warmUpSeconds: real({
+    ...load,
+    expected: 'a number of seconds of at least 0',
+    within: (value) => value >= 0 && value < 1e6,
+    default: 0,
+    description: 'The same load before that, counted nowhere. One text of each model comes first in any case.'
+  }),
   rounds: integer({
     ...load,
     min: 1,
     max: 1000,
     default: 4,
     description: 'Turns that the time is split into, so that what else the machine does falls on all alike.'
+  }),
+  timeoutMs: integer({
+    ...load,
+    min: 1,
+    max: MAX_INTEGER,
+    default: 120_000,
+    description: 'A request that takes longer is given up.'
+  }),
+  cancelShare: real({
+    ...share,
+    description: 'Share of readers who leave before the end, at any moment of it.'
+  }),
+  slowReaderShare: real({
+    ...share,
+    description: 'Share of readers who read late. Their own times are not counted.'
   }),
   sloMs: integer({
     ...load,

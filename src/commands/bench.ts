@@ -4,13 +4,14 @@ import { cpus } from 'node:os'
 import type { WriteStream } from 'node:tty'
 import { fileURLToPath } from 'node:url'
 import { availableCores } from '../available-cores.js'
+import { cautions } from '../bench/caution.js'
 import { measure, type Progress } from '../bench/measurement.js'
 import { startOwnServer } from '../bench/own-server.js'
-import { type Load, loadName, nameOf, type Run } from '../bench/plan.js'
+import { type Extent, type Load, loadName, nameOf, type Run, type TransportName } from '../bench/plan.js'
+import { type Served, servedAt } from '../bench/served.js'
 import { table } from '../bench/table.js'
 import { type Transport, transportTo } from '../bench/transport.js'
 import { verdicts } from '../bench/verdict.js'
-import { DisconnectedError, FewstepClient, type Model } from '../client/client.js'
 import { ConfigError } from '../setting.js'
 import { loadTokenizer } from '../tokenizer/gpt2-tokenizer.js'
 import { fewstepVersion } from '../version.js'
@@ -33,22 +34,26 @@ export async function bench({ settings, output, progress, signal }: BenchOptions
   let transport: Transport | undefined
   try {
     const url = own?.url ?? settings.url!
-    const runs = runsOf(settings.run, await modelsOf(url, settings.key))
+    const { key } = settings
+    const served = await servedAt(url, key)
+    const runs = runsOf(settings.run, served)
     const loads = loadsOf(settings)
-    transport = transportTo(settings.transport, url, settings.key ?? undefined)
+    transport = transportTo(transportName(settings, served), { url, key, kind: served.kind })
     const screen = progress.isTTY ? new Screen(progress) : undefined
     const results = await measure({
       ...settings,
       transport,
       tokenizer: await loadTokenizer(TOKENIZER),
-      prompts,
+      texts: { ...settings, prompts },
       runs,
       loads,
+      extent: extentOf(settings),
       signal,
       onProgress: (state) => screen?.draw([{ text: progressLine(state, progress.columns), style: 'note' }])
     })
     screen?.clear()
-    output.write(`\n${table(results)}\n\n${verdicts(results).join('\n')}\n`)
+    const words = [...verdicts(results), ...cautions(results)]
+    output.write(`\n${table(results)}\n\n${words.join('\n')}\n`)
     if (settings.json !== null) {
       const { key: _, ...asked } = settings
       const machine = `${availableCores()} cores ${cpus()[0]?.model ?? ''}`.trim()
@@ -76,25 +81,32 @@ async function readPrompts(file: string): Promise<string[]> {
   return prompts
 }
 
-async function modelsOf(url: string, key: string | null): Promise<Model[]> {
-  try {
-    return await new FewstepClient(url, { retries: 0, ...(key && { apiKey: key }) }).models()
-  } catch (error) {
-    if (error instanceof DisconnectedError || error instanceof TypeError)
-      throw new ConfigError(`--url: expected a fewstep server that runs, got ${url} (${error.message})`)
-    throw error
-  }
-}
-
-function runsOf(wishes: readonly RunWish[], models: readonly Model[]): Run[] {
+function runsOf(wishes: readonly RunWish[], { kind, models }: Served): Run[] {
   const wanted = wishes.length > 0 ? wishes : models.map(({ id }) => ({ model: id }))
   return wanted.map(({ model, steps }: RunWish) => {
-    const served = models.find(({ id }) => id === model)
+    const found = models.find(({ id }) => id === model)
     const names = models.map(({ id }) => id).join(', ')
-    if (!served) throw new ConfigError(`--run: expected one of ${names}, got "${model}"`)
-    return { model, steps: steps ?? served.steps.default }
+    if (!found) throw new ConfigError(`--run: expected one of ${names}, got "${model}"`)
+    if (kind === 'openai' && steps !== undefined)
+      throw new ConfigError(
+        `--run: expected a model without steps, which this server does not take, got "${model}:${steps}"`
+      )
+    return { model, steps: steps ?? found.steps }
   })
 }
+
+function transportName({ transport }: BenchSettings, { kind }: Served): TransportName {
+  if (kind === 'openai' && transport === 'websocket')
+    throw new ConfigError(
+      '--transport: expected sse or http, since the server is not fewstep, got "websocket"'
+    )
+  return transport ?? (kind === 'fewstep' ? 'websocket' : 'sse')
+}
+
+const extentOf = ({ seconds, requests }: BenchSettings): Extent => ({
+  seconds: requests === null ? seconds : Number.POSITIVE_INFINITY,
+  requests: requests ?? Number.POSITIVE_INFINITY
+})
 
 function loadsOf({ concurrency, rate, arrivals }: BenchSettings): Load[] {
   if (rate.length > 0) return rate.map((rate) => ({ kind: 'open', rate, arrivals }))

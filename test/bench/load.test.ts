@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
+import { Caller } from '../../src/bench/call.js'
 import { runSlice } from '../../src/bench/load.js'
 import type { Load } from '../../src/bench/plan.js'
 import { Tally } from '../../src/bench/tally.js'
@@ -16,7 +17,8 @@ function stalling(): Transport {
       free = free.then(() => delay(texts++ === 20 ? STALL_MS : 2))
       await free
       const timings = { queue_ms: 0, first_step_ms: 1, pass_ms: 2, total_ms: 2, passes: 1 }
-      return { text: '', tokens: 1, timings, firstStep: performance.now(), firstText: performance.now() }
+      const now = performance.now()
+      return { text: '', tokens: 1, steps: 1, timings, firstStep: now, firstText: now }
     },
     close: async () => {}
   }
@@ -24,14 +26,15 @@ function stalling(): Transport {
 
 async function latencies(load: Load): Promise<Tally> {
   const tally = new Tally(100)
+  const { signal } = new AbortController()
   await runSlice(
-    { run: { model: 'm', steps: 1 }, load, round: 0, seconds: 1 },
+    { run: { model: 'm', steps: 1 }, load, round: 0, seconds: 1, requests: Number.POSITIVE_INFINITY },
     {
-      transport: stalling(),
-      prompts: [''],
-      maxTokens: 1,
+      caller: new Caller(stalling(), 60_000, signal),
+      texts: { prompts: [''], maxTokens: 1, cancelShare: 0, slowReaderShare: 0 },
       temperature: 1,
-      signal: new AbortController().signal,
+      usualMs: () => 0,
+      signal,
       onCall: (call) => tally.add(call)
     }
   )

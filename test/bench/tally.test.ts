@@ -10,8 +10,8 @@ function done(due: number, ended: number, tokens = 10): Call {
     total_ms: ended - due,
     passes: 4
   }
-  const written = { text: '', tokens, timings, firstStep: due + 2, firstText: due + 3 }
-  return { due, ended, outcome: 'done', written }
+  const written = { text: '', tokens, steps: 5, timings, firstStep: due + 2, firstText: due + 3 }
+  return { due, sent: due, ended, outcome: 'done', written }
 }
 
 t.test(
@@ -24,6 +24,7 @@ t.test(
     t.equal(tally.figures.textsPerSecond, 2.25) // 1 + 1 + 200 / 800 + 0
     t.equal(tally.figures.tokensPerSecond, 22.5)
     t.equal(tally.figures.passesPerText, 4)
+    t.equal(tally.figures.stepsPerSecond, 11.25)
     t.equal(tally.figures.passShare, 0.5)
   }
 )
@@ -34,12 +35,15 @@ t.test(
     const tally = new Tally(100)
     tally.add(done(0, 50))
     tally.add(done(0, 150))
-    tally.add({ due: 0, ended: 1, outcome: 'refused', reason: 'overloaded' })
-    tally.add({ due: 0, ended: 1, outcome: 'failed', reason: 'disconnected' })
-    tally.add({ due: 0, ended: 1, outcome: 'cancelled', reason: 'cancelled' })
-    t.same(tally.figures.requests, { done: 2, refused: 1, failed: 1, cancelled: 1 })
-    t.same(tally.figures.reasons, { overloaded: 1, disconnected: 1, cancelled: 1 })
-    t.equal(tally.figures.goodput, 0.25)
+    tally.add({ due: 0, sent: 0, ended: 1, outcome: 'refused', reason: 'overloaded' })
+    tally.add({ due: 0, sent: 0, ended: 1, outcome: 'failed', reason: 'disconnected' })
+    tally.add({ due: 0, sent: 0, ended: 1, outcome: 'cancelled', reason: 'left' })
+    tally.add({ due: 0, sent: 0, ended: 1, outcome: 'timedOut', reason: 'timed_out' })
+    tally.add({ ...done(0, 5000), outcome: 'slow' })
+    t.same(tally.figures.requests, { done: 2, slow: 1, refused: 1, failed: 1, timedOut: 1, cancelled: 1 })
+    t.same(tally.figures.reasons, { overloaded: 1, disconnected: 1, left: 1, timed_out: 1 })
+    t.equal(tally.figures.goodput, 0.2)
+    t.ok(tally.figures.latency.max < 151, 'of a reader who reads late, no times')
   }
 )
 
@@ -55,3 +59,13 @@ t.test('quantiles hold to a thousandth', async (t) => {
   ] as const)
     t.ok(Math.abs(got - expected) <= expected / 1000 + 1, `${got} is ${expected}`)
 })
+
+t.test(
+  'the time of a text is split by what the server says, and what is left is outside of it',
+  async (t) => {
+    const tally = new Tally(1000)
+    const call = done(0, 100)
+    tally.add({ ...call, ended: 110 }) // queue 1, passes 50, 100 in all
+    t.same(tally.figures.split, { queue: 1, passes: 50, between: 49, outside: 10 })
+  }
+)

@@ -1,0 +1,91 @@
+/**
+ * A server that answers as fewstep does, or as any OpenAI-compatible one, after a time that is set: what a load generator finds out about it is
+ * known beforehand. A process of its own: `node stub-server.js '{"delayMs": 20}'`; it prints its URL.
+ */
+import { createServer } from 'node:http'
+import { WebSocketServer } from 'ws'
+
+const options = {
+  /** 'fewstep', or 'plain': a list of models without steps, completions without timings. */
+  kind: 'fewstep',
+  /** From a request to the whole answer. */
+  delayMs: 0,
+  /** Stands still once, so long after its first request, for so long: nothing that is due then is answered before its end. */
+  stall: null,
+  ...JSON.parse(process.argv[2] ?? '{}')
+}
+const timings = {
+  queue_ms: 1,
+  first_step_ms: 2,
+  pass_ms: options.delayMs,
+  total_ms: options.delayMs,
+  passes: 4
+}
+const usage = { prompt_tokens: 1, completion_tokens: 8, total_tokens: 9 }
+const text = ' a b c d e f g h'
+const fewstep = options.kind === 'fewstep'
+const start = {
+  type: 'sequence-start',
+  index: 0,
+  model: 'stub',
+  seed: 1,
+  length: 8,
+  steps: 4,
+  passes: 4,
+  rows: 8
+}
+const step = { type: 'step-end', index: 0, step: 1, of: 4, t: 0.75, reveals: [], masked: 7, delta: ' a' }
+const end = { type: 'sequence-end', index: 0, text, finish_reason: 'length', usage, timings }
+const choice = { index: 0, text, finish_reason: 'length', logprobs: null }
+
+const whole = JSON.stringify({
+  id: 'cmpl-1',
+  object: 'text_completion',
+  choices: [fewstep ? { ...choice, fewstep: { timings } } : choice],
+  usage
+})
+const event = ({ type, ...rest }) => `event: ${type}\ndata: ${JSON.stringify({ type, ...rest })}\n\n`
+const chunk = (body) => `data: ${JSON.stringify(body)}\n\n`
+const stream = fewstep
+  ? [event(start) + event(step), event(end)]
+  : [chunk({ choices: [{ ...choice, text: ' a' }] }), `${chunk({ choices: [], usage })}data: [DONE]\n\n`]
+const models = { data: [fewstep ? { id: 'stub', steps: { default: 4 } } : { id: 'stub' }] }
+
+let firstAt = 0
+/** Calls back when an answer is due. */
+function soon(answer) {
+  const now = performance.now()
+  firstAt ||= now
+  const from = firstAt + (options.stall?.afterMs ?? 0)
+  const until = from + (options.stall?.forMs ?? 0)
+  const due = now + options.delayMs
+  const wait = due >= from && due < until ? until - now : options.delayMs
+  if (wait > 0) setTimeout(answer, wait)
+  else answer()
+}
+
+const server = createServer((request, response) => {
+  if (request.url === '/v1/models') return response.end(JSON.stringify(models))
+  let body = ''
+  request.setEncoding('utf8').on('data', (part) => (body += part))
+  request.on('end', () => {
+    const streams = body.includes('"stream":true')
+    soon(() => {
+      response.setHeader('content-type', streams ? 'text/event-stream' : 'application/json')
+      if (streams) response.write(stream[0])
+      response.end(streams ? stream[1] : whole)
+    })
+  })
+})
+server.keepAliveTimeout = 60_000
+const messages = [start, step, end].map((event) => JSON.stringify(event).slice(0, -1))
+new WebSocketServer({ server, path: '/v1/stream', perMessageDeflate: false }).on('connection', (socket) => {
+  socket.on('message', (data) => {
+    const { type, id } = JSON.parse(data)
+    if (type === 'cancel') return
+    soon(() => {
+      for (const message of messages) socket.send(`${message},"id":"${id}"}`)
+    })
+  })
+})
+server.listen(0, '127.0.0.1', () => console.log(`http://127.0.0.1:${server.address().port}`))
