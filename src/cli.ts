@@ -63,11 +63,16 @@ async function generate(prompt: string, flags: object): Promise<void> {
 }
 
 async function bench(flags: object): Promise<void> {
-  const settings = readSettings(benchSettings, flags, {})
-  const interrupt = new AbortController()
-  process.once('SIGINT', () => interrupt.abort())
-  const { bench } = await import('./commands/bench.js')
-  await bench({ settings, output: process.stdout, progress: process.stderr, signal: interrupt.signal })
+  try {
+    const settings = readSettings(benchSettings, flags, {})
+    const interrupt = new AbortController()
+    process.once('SIGINT', () => interrupt.abort())
+    const { bench } = await import('./commands/bench.js')
+    await bench({ settings, output: process.stdout, progress: process.stderr, signal: interrupt.signal })
+  } catch (error) {
+    fail(error as Error)
+    process.exitCode = 2 // nothing was measured
+  }
 }
 
 function makeKey(name: string, role: Role): void {

@@ -60,6 +60,7 @@ export class TextStream {
   async *#attempt(kind: Kind, request: Request, signal?: AbortSignal): AsyncGenerator<SequenceEvent> {
     signal?.throwIfAborted()
     const socket = await this.#connect(signal)
+    signal?.throwIfAborted() // it may have been, while the socket opened
     const id = `${++this.#lastId}`
     const inbox = new Inbox<Message>()
     const abort = () => inbox.fail(signal!.reason)

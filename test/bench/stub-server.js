@@ -12,6 +12,9 @@ const options = {
   delayMs: 0,
   /** Stands still once, so long after its first request, for so long: nothing that is due then is answered before its end. */
   stall: null,
+  /** One text at a time; `mostWaiting` may wait for their turn, and more are refused. */
+  serial: false,
+  mostWaiting: Number.POSITIVE_INFINITY,
   ...JSON.parse(process.argv[2] ?? '{}')
 }
 const timings = {
@@ -34,34 +37,46 @@ const start = {
   passes: 4,
   rows: 8
 }
-const step = { type: 'step-end', index: 0, step: 1, of: 4, t: 0.75, reveals: [], masked: 7, delta: ' a' }
+const step = { type: 'step-end', index: 0, step: 4, of: 4, t: 0, reveals: [], masked: 0, delta: text }
 const end = { type: 'sequence-end', index: 0, text, finish_reason: 'length', usage, timings }
 const choice = { index: 0, text, finish_reason: 'length', logprobs: null }
 
 const whole = JSON.stringify({
   id: 'cmpl-1',
   object: 'text_completion',
-  choices: [fewstep ? { ...choice, fewstep: { timings } } : choice],
+  choices: [fewstep ? { ...choice, fewstep: { steps: 4, timings } } : choice],
   usage
 })
 const event = ({ type, ...rest }) => `event: ${type}\ndata: ${JSON.stringify({ type, ...rest })}\n\n`
 const chunk = (body) => `data: ${JSON.stringify(body)}\n\n`
 const stream = fewstep
   ? [event(start) + event(step), event(end)]
-  : [chunk({ choices: [{ ...choice, text: ' a' }] }), `${chunk({ choices: [], usage })}data: [DONE]\n\n`]
+  : [chunk({ choices: [{ ...choice, text }] }), `${chunk({ choices: [], usage })}data: [DONE]\n\n`]
 const models = { data: [fewstep ? { id: 'stub', steps: { default: 4 } } : { id: 'stub' }] }
 
 let firstAt = 0
-/** Calls back when an answer is due. */
+let free = 0
+/** Calls back when an answer is due; false where none will be. */
 function soon(answer) {
   const now = performance.now()
   firstAt ||= now
+  if (options.serial) {
+    if (free - now > options.mostWaiting * options.delayMs) return false
+    free = Math.max(free, now) + options.delayMs
+    setTimeout(answer, free - now)
+    return true
+  }
   const from = firstAt + (options.stall?.afterMs ?? 0)
   const until = from + (options.stall?.forMs ?? 0)
   const due = now + options.delayMs
   const wait = due >= from && due < until ? until - now : options.delayMs
   if (wait > 0) setTimeout(answer, wait)
   else answer()
+  return true
+}
+
+const refusal = {
+  error: { message: 'The queue is full.', type: 'overloaded', param: null, code: 'overloaded' }
 }
 
 const server = createServer((request, response) => {
@@ -70,11 +85,12 @@ const server = createServer((request, response) => {
   request.setEncoding('utf8').on('data', (part) => (body += part))
   request.on('end', () => {
     const streams = body.includes('"stream":true')
-    soon(() => {
+    const taken = soon(() => {
       response.setHeader('content-type', streams ? 'text/event-stream' : 'application/json')
       if (streams) response.write(stream[0])
       response.end(streams ? stream[1] : whole)
     })
+    if (!taken) response.writeHead(429).end(JSON.stringify(refusal))
   })
 })
 server.keepAliveTimeout = 60_000
@@ -83,9 +99,10 @@ new WebSocketServer({ server, path: '/v1/stream', perMessageDeflate: false }).on
   socket.on('message', (data) => {
     const { type, id } = JSON.parse(data)
     if (type === 'cancel') return
-    soon(() => {
+    const taken = soon(() => {
       for (const message of messages) socket.send(`${message},"id":"${id}"}`)
     })
+    if (!taken) socket.send(JSON.stringify({ type: 'error', id, ...refusal }))
   })
 })
 server.listen(0, '127.0.0.1', () => console.log(`http://127.0.0.1:${server.address().port}`))
