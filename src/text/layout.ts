@@ -108,7 +108,7 @@ function toTokens(
   { manifest, tokenizer }: LayoutContext
 ): readonly number[] {
   if (typeof part === 'string') {
-    const tokens = tokenizer.encode(part, limit)
+    const tokens = tokenizer.encode(part, { limit, param })
     if (tokens.length <= limit) return tokens
     throw tooLong(param, `expected at most ${limit} tokens, got more`)
   }

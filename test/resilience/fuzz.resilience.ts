@@ -1,10 +1,11 @@
 /** Requests made from the API's own description, at a real server: each gets an answer that the description allows. */
 import fc from 'fast-check'
-import t from 'tap'
 import type { TSchema } from 'typebox'
-import Value from 'typebox/value'
+import { Compile } from 'typebox/compile'
 import { startServer, TOYS } from '../integration/server-process.js'
 import { fromSchema, type Schema } from './schema-arbitrary.js'
+import { each, metric, watched } from './server-watch.js'
+import { trial } from './trial.js'
 
 const REQUESTS = 20_000
 const AT_ONCE = 32
@@ -16,74 +17,52 @@ interface Operation {
 interface Case {
   readonly method: string
   readonly path: string
+  readonly id: string
   readonly body: unknown
 }
 
-t.test(`${REQUESTS} requests made from openapi.json`, { timeout: 600_000 }, async (t) => {
-  const { url, child } = await startServer(t, ...TOYS, '--log-level', 'error')
-  let log = ''
-  child.stderr!.on('data', (chunk) => {
-    log += chunk
-  })
-  const { paths, components } = await (await fetch(`${url}/openapi.json`)).json()
-  const cases = fc.sample(fc.oneof(...arbitraries(paths, components.schemas)), { numRuns: REQUESTS, seed: 1 })
-  const statuses = new Map<number, number>()
-  const wrong: string[] = []
-
-  async function ask({ method, path, body }: Case): Promise<void> {
-    const init =
-      body === undefined
-        ? {}
-        : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
-    const answer = await fetch(
-      url + path.replace('{id}', encodeURIComponent(String(body ?? 'toy-mixture'))),
-      {
-        method,
-        ...(method === 'GET' ? {} : init)
-      }
-    )
-    const { status } = answer
-    statuses.set(status, (statuses.get(status) ?? 0) + 1)
-    const text = await answer.text()
-    const responses = (paths[path][method.toLowerCase()] as Operation).responses
-    const described =
-      responses[status] ??
-      responses[`${Math.floor(status / 100)}xx`.toUpperCase()] ??
-      responses[`${Math.floor(status / 100)}xx`]
-    const [type] = (answer.headers.get('content-type') ?? '').split(';')
-    const schema = described?.content?.[type!]?.schema
-    const allowed =
-      schema &&
-      (type !== 'application/json' || Value.Check(components.schemas, local(schema), JSON.parse(text)))
-    if (status >= 500 || !allowed)
-      wrong.push(`${method} ${path} ${JSON.stringify(body)}: ${status} ${text.slice(0, 300)}`)
-  }
-
-  let done = false
-  let looks = 0
-  const watch = (async () => {
-    while (!done) {
-      if (!(await fetch(`${url}/health/live`)).ok) wrong.push('/health/live')
-      looks++
-      await new Promise((resolve) => setTimeout(resolve, 50))
-    }
-  })()
-  const waiting = cases.values()
-  await Promise.all(
-    Array.from({ length: AT_ONCE }, async () => {
-      for (const one of waiting) await ask(one)
+trial(
+  'requests made from `/openapi.json`, every field hostile now and then',
+  'no 5xx, every answer valid by its schema, nothing logged',
+  async (t) => {
+    const { url, child } = await startServer(t, ...TOYS, '--log-level', 'error')
+    let log = ''
+    child.stderr!.on('data', (chunk) => {
+      log += chunk
     })
-  )
-  done = true
-  await watch
-  t.same(wrong.slice(0, 5), [])
-  t.equal(log, '', 'nothing unexpected is logged')
-  t.ok((statuses.get(200) ?? 0) > REQUESTS / 20, 'many are met')
-  t.comment(`${JSON.stringify(Object.fromEntries(statuses))}, /health/live looked at ${looks} times`)
-  const { models } = await (await fetch(`${url}/health/ready`)).json()
-  for (const { queued, running, restarts } of models)
-    t.match({ queued, running, restarts }, { queued: 0, running: 0, restarts: 0 })
-})
+    const { paths, components } = await (await fetch(`${url}/openapi.json`)).json()
+    const cases = fc.sample(fc.oneof(...arbitraries(paths, components.schemas)), {
+      numRuns: REQUESTS,
+      seed: 1
+    })
+    const allows = answerChecker(paths, components.schemas)
+    const statuses: Record<number, number> = {}
+    const lost: string[] = []
+
+    async function ask(one: Case): Promise<void> {
+      const { method, path, id, body } = one
+      const answer = await fetch(url + path.replace('{id}', encodeURIComponent(id)), {
+        method,
+        ...(method === 'POST' && {
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(body)
+        })
+      })
+      const { status } = answer
+      const text = await answer.text()
+      statuses[status] = (statuses[status] ?? 0) + 1
+      if (status < 500 && allows(one, status, answer.headers.get('content-type') ?? '', text)) return
+      lost.push(`${method} ${path} ${JSON.stringify(body)}: ${status} ${text.slice(0, 300)}`)
+    }
+
+    const health = await watched(url, () => each(cases, AT_ONCE, ask))
+    t.equal(log, '')
+    t.ok((statuses[200] ?? 0) > REQUESTS / 10, 'many are met')
+    t.equal(await metric(url, 'fewstep_denoiser_restarts_total'), 0)
+    const note = `${JSON.stringify(statuses).replaceAll('"', '')}, event loop busy ${health.lagMs} ms at most`
+    return { times: REQUESTS, lost: [...lost, ...health.lost], note }
+  }
+)
 
 function arbitraries(paths: Record<string, Record<string, Operation>>, schemas: Record<string, Schema>) {
   return Object.entries(paths).flatMap(([path, operations]) =>
@@ -91,6 +70,7 @@ function arbitraries(paths: Record<string, Record<string, Operation>>, schemas: 
       arbitrary: fc.record({
         method: fc.constant(method.toUpperCase()),
         path: fc.constant(path),
+        id: fc.oneof(fc.constant('toy-mixture'), fc.string({ unit: 'grapheme' })),
         body: requestBody
           ? fromSchema(requestBody.content['application/json'].schema, schemas)
           : fc.constant(undefined)
@@ -100,7 +80,26 @@ function arbitraries(paths: Record<string, Record<string, Operation>>, schemas: 
   )
 }
 
+/** Whether the description allows an answer. */
+function answerChecker(paths: Record<string, Record<string, Operation>>, schemas: Record<string, TSchema>) {
+  const checks = new Map<TSchema, (value: unknown) => boolean>()
+  const check = (schema: TSchema, value: unknown) => {
+    if (!checks.has(schema)) {
+      const validator = Compile(local(schemas), local(schema))
+      checks.set(schema, (checked) => validator.Check(checked))
+    }
+    return checks.get(schema)!(value)
+  }
+  return ({ method, path }: Case, status: number, contentType: string, text: string) => {
+    const { responses } = paths[path]![method.toLowerCase()]!
+    const described = responses[status] ?? responses[`${Math.floor(status / 100)}XX`]
+    const type = contentType.split(';', 1)[0]!
+    const schema = described?.content?.[type]?.schema
+    return schema !== undefined && (type !== 'application/json' || check(schema, JSON.parse(text)))
+  }
+}
+
 /** References of the document lead to the same schemas by their own names. */
-function local(schema: TSchema): TSchema {
+function local<T>(schema: T): T {
   return JSON.parse(JSON.stringify(schema).replaceAll('#/components/schemas/', ''))
 }

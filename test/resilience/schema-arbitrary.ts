@@ -83,7 +83,7 @@ function objectOf(
   within: (schema: Schema) => Arbitrary<unknown>
 ): Arbitrary<unknown> {
   const optional = Object.keys(properties).filter((name) => !required.includes(name))
-  return fc.subarray(optional, { maxLength: 4 }).chain((chosen) => {
+  return fc.subarray(optional, { maxLength: Math.min(4, optional.length) }).chain((chosen) => {
     const fields = [...required, ...chosen].map((name) => [name, within(properties[name]!)] as const)
     return fc.record(Object.fromEntries(fields))
   })

@@ -61,11 +61,22 @@ t.test('a long text is encoded in pieces as in the whole', async (t) => {
 
 t.test('a text over the limit is encoded only beyond it', async (t) => {
   const sentence = 'The quick brown fox jumps over the lazy dog. '
-  const tokens = tokenizer.encode(sentence.repeat(20_000), 1000)
+  const tokens = tokenizer.encode(sentence.repeat(20_000), { limit: 1000 })
   t.ok(tokens.length > 1000 && tokens.length < 3000)
   t.same(tokens.slice(0, 1000), [...reference.encode_ordinary(sentence.repeat(200))].slice(0, 1000))
-  t.ok(tokenizer.encode('\u00c2\u00c3'.repeat(100_000), 100).length > 100)
-  t.same(tokenizer.encode(sentence, 3), tokenizer.encode(sentence))
+  t.same(tokenizer.encode(sentence, { limit: 3 }), tokenizer.encode(sentence))
+})
+
+t.test('a word that would hold up everybody is refused by its field', async (t) => {
+  for (const unit of ['a', '7', '=', ' ', '\u{1f9d1}']) {
+    t.throws(() => tokenizer.encode(`So ${unit.repeat(30_000)}`, { param: 'prompt' }), {
+      code: 'context_length_exceeded',
+      param: 'prompt',
+      message: 'prompt: expected words of at most 16384 characters, got a longer one'
+    })
+  }
+  const ordinary = `${'a1'.repeat(30_000)} ${'漢字。'.repeat(10_000)} ${'b'.repeat(9000)}`
+  t.ok(agrees(ordinary))
 })
 
 t.test('well-formed text survives the round trip', async (t) => {

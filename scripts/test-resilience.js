@@ -1,0 +1,59 @@
+/**
+ * Tries to make the server fall over, and writes what was tried and what was lost into docs/reliability.md (npm run test:resilience).
+ * With --soak the server is also watched for 30 minutes under load instead of 2. As root on Debian it installs what some trials
+ * need (a network to spoil, a clock to turn); elsewhere those are left out, and the table says so.
+ */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const folder = 'test/resilience'
+const soak = process.argv.includes('--soak')
+const tools = { tc: 'iproute2', iptables: 'iptables', faketime: 'faketime', prlimit: 'util-linux' }
+
+const run = (command, args, options) => spawnSync(command, args, { stdio: 'inherit', ...options }).status
+const missing = Object.keys(tools).filter((tool) => spawnSync(tool, ['-h']).error)
+
+if (missing.length > 0 && process.getuid?.() === 0 && !spawnSync('apt-get', ['-v']).error) {
+  const packages = missing.map((tool) => tools[tool])
+  console.log(`installs ${packages.join(', ')}`)
+  run('apt-get', ['update', '-qq'])
+  run('apt-get', ['install', '-qq', '--no-install-recommends', ...packages])
+}
+
+const rowsFolder = mkdtempSync(join(tmpdir(), 'fewstep-'))
+const rowsFile = join(rowsFolder, 'rows')
+writeFileSync(rowsFile, '')
+const files = readdirSync(folder).filter((name) => name.endsWith('.resilience.ts'))
+const begun = Date.now()
+const status = run(
+  'npx',
+  ['tap', 'run', '--jobs=1', '--timeout=3000', ...files.map((name) => join(folder, name))],
+  {
+    env: { ...process.env, RELIABILITY_ROWS: rowsFile, SOAK_MINUTES: soak ? '30' : '2' }
+  }
+)
+const rows = readFileSync(rowsFile, 'utf8').split('\n').filter(Boolean).map(JSON.parse)
+rmSync(rowsFolder, { recursive: true })
+
+const grouped = new Intl.NumberFormat('en-US')
+const cells = rows.map(({ tried, holds, times, lost, seconds, note }) =>
+  times > 0
+    ? `| ${tried} | ${holds} | ${grouped.format(times)} | ${grouped.format(lost)} | ${seconds} | ${note} |`
+    : `| ${tried} | | 0 | | | ${note} |`
+)
+const minutes = Math.round((Date.now() - begun) / 60_000)
+const date = new Date().toISOString().slice(0, 10)
+const page = 'docs/reliability.md'
+const [before, rest] = readFileSync(page, 'utf8').split(/(?<=<!-- trials: .*-->\n)/)
+const after = rest.slice(rest.indexOf('<!-- /trials -->'))
+const table = `
+${date}, ${cpus().length} cores (${cpus()[0].model.trim()}), Node.js ${process.version}: ${rows.length} trials in ${minutes} minutes.
+
+| tried | must hold | times | lost | seconds | measured |
+|---|---|---|---|---|---|
+${cells.join('\n')}
+`
+writeFileSync(page, `${before}${table.trimStart()}${after}`)
+process.exitCode = status ?? 1

@@ -1,0 +1,101 @@
+/** Requests that cost little to send and, read without care, much to take. */
+import { once } from 'node:events'
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
+import { WebSocket } from 'ws'
+import { startServer, TOYS } from '../integration/server-process.js'
+import { metric, residentMib } from './server-watch.js'
+import { trial } from './trial.js'
+
+const MIB = 2 ** 20
+/** What the server may take, garbage and all. */
+const RESIDENT_MIB = 1024
+const ROUNDS = 3
+/** How long it may be busy with one request. */
+const BUSY_MS = 1000
+
+/** What reading a bomb without unpacking it may cost. */
+const GROWTH_MIB = 50
+
+const packed = { gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync }
+const wide = (count: number, item: string) => `[${Array(count).fill(item).join()}]`
+/** JSON up to the limit of a body. */
+const bodies: Record<string, string> = {
+  'an array in an array in an array': '['.repeat(MIB - 1),
+  'the same, closed': '['.repeat(MIB / 2 - 99) + ']'.repeat(MIB / 2 - 99),
+  'an object in an object in an object': '{"a":'.repeat(MIB / 6),
+  'a hundred thousand unknown fields': `{${Array.from({ length: 90_000 }, (_, i) => `"f${i}":0`).join()}}`,
+  'the same field again and again': `{${Array(90_000).fill('"steps":1').join()}}`,
+  'a number of a million digits': `{"steps": ${'9'.repeat(MIB - 99)}}`,
+  'a prompt of a million letters': JSON.stringify({ prompt: 'a'.repeat(MIB - 99) }),
+  'a prompt of a million spaces': JSON.stringify({ prompt: ' '.repeat(MIB - 99) }),
+  'a prompt of emoji': JSON.stringify({ prompt: '\u{1f9d1}\u200d'.repeat(MIB / 8) }),
+  'a prompt of escapes': `{"prompt": "${'\\u0000'.repeat(MIB / 6 - 99)}"}`,
+  'three hundred thousand prompts': `{"prompt": ${wide(300_000, '""')}}`,
+  'half a million token ids': `{"prompt": ${wide(500_000, '1')}}`,
+  'a template of a hundred thousand holes': `{"template": ${wide(80_000, '{"mask":1}')}}`,
+  'a stop of a million letters': JSON.stringify({ prompt: ' red', stop: 'a'.repeat(MIB - 99) }),
+  'a prompt of words as long as may be': JSON.stringify({
+    prompt: Array(MIB / 16_384 - 1)
+      .fill('kzqxj'.repeat(3276))
+      .join(' ')
+  }),
+  'a text to tokenize of a million letters': JSON.stringify({ text: 'a'.repeat(MIB - 99) }),
+  'tokens by the hundred thousand': `{"tokens": ${wide(200_000, '50256')}}`
+}
+
+const routes = ['/v1/completions', '/v1/infill', '/v1/tokenize', '/v1/detokenize']
+
+trial(
+  'bodies of 1 MiB that are costly to read, each to every route',
+  `no 5xx, event loop busy ${BUSY_MS} ms at most, under ${RESIDENT_MIB} MiB`,
+  async (t) => {
+    const { url, child } = await startServer(t, ...TOYS)
+    const lost: string[] = []
+    let mostMib = 0
+    let longestMs = 0
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const [what, body] of Object.entries(bodies)) {
+        for (const route of routes) {
+          const headers = { 'content-type': 'application/json' }
+          const { status } = await fetch(url + route, { method: 'POST', headers, body })
+          const busyMs = Math.round(1000 * (await metric(url, 'nodejs_eventloop_lag_max_seconds')))
+          longestMs = Math.max(longestMs, busyMs)
+          mostMib = Math.max(mostMib, Math.round(await residentMib(child.pid!)))
+          if (status >= 500 || busyMs > BUSY_MS) lost.push(`${route}, ${what}: ${status}, busy ${busyMs} ms`)
+        }
+      }
+    }
+    if (mostMib > RESIDENT_MIB) lost.push(`${mostMib} MiB`)
+    const note = `event loop busy ${longestMs} ms at most, ${mostMib} MiB at most`
+    return { times: ROUNDS * Object.keys(bodies).length * routes.length, lost, note }
+  }
+)
+
+trial(
+  'bodies and WebSocket messages that are small until unpacked',
+  `refused, never unpacked: ${GROWTH_MIB} MiB more at most`,
+  async (t) => {
+    const { url, child } = await startServer(t, ...TOYS)
+    const before = await residentMib(child.pid!)
+    const lost: string[] = []
+    const bomb = Buffer.alloc(256 * MIB, '[')
+    for (const [encoding, pack] of Object.entries(packed)) {
+      const headers = { 'content-type': 'application/json', 'content-encoding': encoding }
+      const { status } = await fetch(`${url}/v1/completions`, { method: 'POST', headers, body: new Uint8Array(pack(bomb)) })
+      if (status < 400 || status >= 500) lost.push(`${encoding}: ${status}`)
+    }
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/stream`, { perMessageDeflate: true })
+    await once(socket, 'open')
+    if (socket.extensions) lost.push(`the WebSocket takes ${socket.extensions}`)
+    // A compressed message all the same: the first byte says that it is one.
+    const bytes = deflateSync(bomb.subarray(0, 32 * MIB)).subarray(2)
+    const head = Buffer.from([0xc1, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+    head.writeUInt32BE(bytes.length, 6)
+    ;(socket as unknown as { _socket: NodeJS.WritableStream })._socket.write(Buffer.concat([head, bytes]))
+    const [code] = await once(socket, 'close')
+    if (code !== 1002) lost.push(`a compressed message: closed with ${code}`)
+    const grown = Math.round((await residentMib(child.pid!)) - before)
+    if (grown > GROWTH_MIB) lost.push(`${grown} MiB more`)
+    return { times: Object.keys(packed).length + 2, lost, note: `${grown} MiB more` }
+  }
+)

@@ -1,0 +1,147 @@
+/** Clients that come and go. */
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
+import { WebSocket } from 'ws'
+import { startServer, TOYS } from '../integration/server-process.js'
+import { connection, postBytes } from './connection.js'
+import {
+  atRest,
+  descriptors,
+  descriptorsFall,
+  each,
+  ended,
+  metric,
+  residentMib,
+  textOf,
+  watched
+} from './server-watch.js'
+import { trial } from './trial.js'
+
+const flags = [...TOYS, '--max-text-tokens', '4000', '--max-queue', '2000', '--log-level', 'error']
+const GROWTH_MIB = 80
+const SECOND_MS = 1000
+
+/** Ways to come to a server and leave it. */
+const comings: ((url: string) => Promise<Socket>)[] = [
+  connection,
+  async (url) => sent(await connection(url), 'GET /v1/mod'),
+  async (url) => sent(await connection(url), 'GET /v1/models HTTP/1.1\r\nhost: a\r\n\r\n'),
+  async (url) => sent(await connection(url), postBytes('/v1/completions', '{"prompt": "').slice(0, -5)),
+  async (url) => sent(await connection(url), postBytes('/v1/completions', '{"prompt": " red"}'))
+]
+
+async function sent(socket: Socket, bytes: string): Promise<Socket> {
+  await new Promise((resolve) => socket.write(bytes, resolve))
+  return socket
+}
+
+trial(
+  'connections made and dropped: at once, part way through a request, before its answer, by end and by reset',
+  `every connection let go; after the first 2,000 no more than ${GROWTH_MIB} MiB on top`,
+  async (t) => {
+    const server = await startServer(t, ...flags)
+    const { url, child } = server
+    const open = await descriptors(server)
+    const lost: string[] = []
+    const come = async (n: number) => {
+      const socket = await comings[n % comings.length]!(url).catch((error: Error) => error)
+      if (socket instanceof Error) lost.push(String(socket))
+      else if (n % 3 === 0) socket.resetAndDestroy()
+      else socket.destroy()
+    }
+    await each(Array(2000).keys(), 64, come)
+    await atRest(url)
+    const before = await residentMib(child.pid!)
+    const health = await watched(url, () => each(Array(8000).keys(), 64, come))
+    await atRest(url)
+    const grown = Math.round((await residentMib(child.pid!)) - before)
+    if (grown > GROWTH_MIB) lost.push(`${grown} MiB more`)
+    if (!(await descriptorsFall(server, open + 4, 10_000))) lost.push('connections stay')
+    return { times: 10_000, lost: [...lost, ...health.lost], note: `${grown} MiB more` }
+  }
+)
+
+const long = { model: 'toy-mixture', prompt: ' red', max_tokens: 900, steps: 900, seed: 11 }
+
+/** Ways to ask for a text and to leave when it has begun, or a little later. Each resolves when it has left. */
+const leavings: ((url: string, afterMs: number) => Promise<unknown>)[] = [
+  async (url, afterMs) => {
+    const socket = await sent(await connection(url), postBytes('/v1/completions', JSON.stringify(long)))
+    await setTimeout(20 + afterMs)
+    socket.destroy()
+  },
+  async (url, afterMs) => {
+    const body = JSON.stringify({ ...long, stream: true, drafts: true })
+    const socket = await sent(await connection(url), postBytes('/v1/completions', body))
+    await once(socket, 'data')
+    await setTimeout(afterMs)
+    socket.destroy()
+  },
+  async (url, afterMs) => {
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/stream`)
+    await once(socket, 'open')
+    const left = new Promise((resolve) => {
+      socket.on('message', (data) => {
+        const { type } = JSON.parse(String(data))
+        if (type === 'error' || type === 'sequence-end') resolve(undefined)
+      })
+    })
+    socket.send(JSON.stringify({ type: 'completion', id: 'a', request: long }))
+    await once(socket, 'message')
+    await setTimeout(afterMs)
+    socket.send(JSON.stringify({ type: 'cancel', id: 'a' }))
+    await left // with an error that says so, or with its end
+    socket.terminate()
+  },
+  async (url, afterMs) => {
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/stream`)
+    await once(socket, 'open')
+    socket.send(JSON.stringify({ type: 'completion', id: 'a', request: long }))
+    await once(socket, 'message')
+    await setTimeout(afterMs)
+    socket.terminate()
+  }
+]
+
+trial(
+  'texts left at a random moment: JSON, events, WebSocket by message and by hanging up; beside one that stays',
+  'places free at once; completed + cancelled + failed + refused = asked; the neighbour gets its text',
+  async (t) => {
+    const server = await startServer(t, ...flags)
+    const { url } = server
+    const expected = await textOf(url, long)
+    const open = await descriptors(server)
+    const before = await ended(url)
+    const lost: string[] = []
+    let neighbours = 0
+    let leaving = true
+    const stay = async () => {
+      while (leaving) {
+        if ((await textOf(url, long)) !== expected) lost.push('the neighbour got another text')
+        neighbours++
+      }
+    }
+    const staying = stay()
+    const health = await watched(url, () =>
+      each(Array(1000).keys(), 16, (n) => leavings[n % leavings.length]!(url, ((n * 7919) % 97) * 2))
+    )
+    leaving = false
+    await staying
+    const rest = performance.now()
+    await atRest(url)
+    const restMs = performance.now() - rest
+    if (restMs > SECOND_MS) lost.push(`places were held ${restMs} ms`)
+    const asked = 1000 + neighbours
+    const sum = (await ended(url)) - before
+    if (sum !== asked) lost.push(`${asked} asked, ${sum} counted`)
+    const cancelled = await metric(url, 'fewstep_sequences_total', 'outcome="cancelled"')
+    if (!(await descriptorsFall(server, open + 4, 10_000))) lost.push('connections stay')
+    t.ok(cancelled > 500, `${cancelled} were left part way`)
+    return {
+      times: 1000,
+      lost: [...lost, ...health.lost],
+      note: `${cancelled} cancelled part way, ${neighbours} neighbours`
+    }
+  }
+)
