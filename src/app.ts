@@ -12,6 +12,10 @@ import { answerMalformedRequest } from './http/malformed-request.js'
 import { metricRoutes } from './http/metrics.js'
 import { modelRoutes } from './http/models.js'
 import { describeApi } from './http/open-api.js'
+import { generateRoutes } from './http/open-inference/generate.js'
+import { openInferenceHealthRoutes } from './http/open-inference/health.js'
+import { inferRoutes } from './http/open-inference/infer.js'
+import { metadataRoutes } from './http/open-inference/metadata.js'
 import { playgroundRoutes } from './http/playground.js'
 import { requestId } from './http/request-id.js'
 import { logRequests } from './http/request-log.js'
@@ -83,6 +87,7 @@ export async function buildApp({
   await describeApi(app)
   await app.register(apiRoutes, options)
   await app.register(healthRoutes, options)
+  await app.register(openInferenceHealthRoutes, options)
   await app.register(metricRoutes, options)
   await app.register(playgroundRoutes)
   app.server.maxConnections = limits.maxConnections
@@ -111,4 +116,7 @@ async function apiRoutes(app: FastifyInstance, options: HttpOptions): Promise<vo
   await app.register(streamRoutes, options)
   await app.register(modelRoutes, options)
   await app.register(tokenizeRoutes, options)
+  await app.register(metadataRoutes, options)
+  await app.register(inferRoutes, options)
+  await app.register(generateRoutes, options)
 }

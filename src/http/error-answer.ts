@@ -1,6 +1,7 @@
 /** Every error on its way to a client becomes the one shape that errors.ts names. */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorCode, RequestError } from '../errors.js'
+import { told } from './open-inference/told.js'
 import { type Finding, validationError } from './validation-error.js'
 
 /** Come back after this long when nothing better is known. */
@@ -16,7 +17,8 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
   }
   if (known.code === 'unauthenticated') reply.header('www-authenticate', 'Bearer')
   if (known.code === 'upgrade_required') reply.headers({ connection: 'upgrade', upgrade: 'websocket' })
-  return reply.code(known.status).send({ error: known.body })
+  const { status, error: body } = told(known, request.url)
+  return reply.code(status).send({ error: body })
 }
 
 /** When to come back, where that helps. */

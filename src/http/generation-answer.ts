@@ -24,7 +24,7 @@ export async function readTexts(generation: Generation): Promise<FinishedText[]>
 /** An event as it goes out: the end of a text without what its reader has seen in its steps. */
 export function onTheWire(event: TextEvent): TextEvent | SequenceEnd {
   if (event.type !== 'sequence-end') return event
-  const { tokens, holes, promptTokens, ...end } = event
+  const { tokens, holes, cut, promptTokens, ...end } = event
   return end
 }
 

@@ -3,19 +3,14 @@ import Type from 'typebox'
 import { Readiness } from '../answers.js'
 import { ref } from '../schemas.js'
 import type { HttpOptions } from './http-options.js'
+import { readiness } from './readiness.js'
 
-const readiness = (description: string) => ({
+const described = (description: string) => ({
   description,
   content: { 'application/json': { schema: ref(Readiness) } }
 })
 
 export const healthRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, { engine, phase, gate }) => {
-  function status(): Readiness['status'] {
-    const current = phase()
-    if (current !== 'ready') return current
-    return engine.models.every(({ denoiser }) => denoiser.ready) ? 'ready' : 'loading'
-  }
-
   app.get(
     '/health/live',
     {
@@ -37,8 +32,8 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, 
         tags: ['Operation'],
         summary: 'Say whether requests are taken',
         response: {
-          200: readiness('Every model takes requests.'),
-          503: readiness('Not yet, or no longer: `status` says which.')
+          200: described('Every model takes requests.'),
+          503: described('Not yet, or no longer: `status` says which.')
         }
       }
     },
@@ -52,7 +47,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, 
           backlog_ms: Math.round(scheduler.backlogMs)
         }
       })
-      const answer: Readiness = { status: status(), models }
+      const answer: Readiness = { status: readiness({ engine, phase }), models }
       reply.code(answer.status === 'ready' ? 200 : 503)
       return answer
     }

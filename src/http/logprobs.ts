@@ -28,7 +28,7 @@ function topLogprobs({ text, probability, alternatives = [] }: Reveal): Record<s
 }
 
 /** JSON has no infinity: a probability that is 0 in float32 becomes what OpenAI sends for it. */
-const logprob = (probability: number) => Math.max(Math.log(probability), -9999)
+export const logprob = (probability: number) => Math.max(Math.log(probability), -9999)
 
 /** Where each token starts in the text; tokens that share a character start where it does. */
 function textOffsets(tokens: readonly { readonly token: number }[], tokenizer: Tokenizer): number[] {

@@ -4,12 +4,13 @@ import fastifySwaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import * as answers from '../answers.js'
 import * as messages from '../messages.js'
+import * as openInference from '../open-inference.js'
 import * as schemas from '../schemas.js'
 import { fewstepVersion } from '../version.js'
 
 /** Call before any route is added. */
 export async function describeApi(app: FastifyInstance): Promise<void> {
-  for (const schema of Object.values({ ...schemas, ...answers, ...messages })) {
+  for (const schema of Object.values({ ...schemas, ...answers, ...messages, ...openInference })) {
     if (typeof schema === 'object' && '$id' in schema) app.addSchema(schema)
   }
   await app.register(fastifySwagger, {

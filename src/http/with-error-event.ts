@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { toRequestError } from './error-answer.js'
+import { told } from './open-inference/told.js'
 import { eventText } from './server-sent-events.js'
 
 /** Once a stream has begun its status is out: an error is its last event. */
@@ -10,6 +11,7 @@ export async function* withErrorEvent(
   try {
     yield* events
   } catch (error) {
-    yield eventText({ error: toRequestError(error, request).body }, 'error')
+    const { error: body } = told(toRequestError(error, request), request.url)
+    yield eventText({ error: body }, 'error')
   }
 }

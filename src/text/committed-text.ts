@@ -36,6 +36,11 @@ export class CommittedText {
     return this.#text
   }
 
+  /** Whether a stop string cut it, not the end-of-text token. */
+  get cut(): boolean {
+    return this.#cut
+  }
+
   reveal(index: number, token: number): void {
     this.#known[index] = token
   }

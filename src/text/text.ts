@@ -19,6 +19,8 @@ export interface TextEnd extends SequenceEnd {
   /** Completion: the tokens of `text` in order. Infill: the tokens of all holes in order. */
   readonly tokens: readonly Reveal[]
   readonly holes: readonly { readonly start: number; readonly length: number; readonly text: string }[]
+  /** Completion: whether a stop string cut it. */
+  readonly cut: boolean
   /** The tokens before the first hole. */
   readonly promptTokens: readonly { readonly token: number; readonly text: string }[]
 }
@@ -158,6 +160,7 @@ export class Text {
       usage: { prompt_tokens: given, completion_tokens: tokens.length, total_tokens: given + tokens.length },
       timings: this.#timings,
       tokens,
+      cut: this.#committed?.cut ?? false,
       holes: layout.holes.map((hole) => ({ ...hole, text: holeText(hole) })),
       promptTokens: known
         .slice(0, layout.holes[0]!.start)

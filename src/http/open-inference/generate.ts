@@ -1,0 +1,92 @@
+/** The text generation of the Open Inference Protocol: one prompt, one text, whole or as it grows. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply } from 'fastify'
+import type { Generation } from '../../engine.js'
+import { RequestError } from '../../errors.js'
+import { GenerateAnswer, GenerateRequest } from '../../open-inference.js'
+import { ref } from '../../schemas.js'
+import { eventStream } from '../answer-schemas.js'
+import { departure } from '../departure.js'
+import { effectiveParameters, type FinishedText, newId, readTexts } from '../generation-answer.js'
+import type { HttpOptions } from '../http-options.js'
+import { logprob } from '../logprobs.js'
+import { eventText, sendEvents } from '../server-sent-events.js'
+import { withErrorEvent } from '../with-error-event.js'
+import { params, protocolAnswers, tags } from './routes.js'
+
+/** Where the protocol differs from fewstep's own default. */
+const MAX_TOKENS = 20
+
+const schema = { tags, params, body: ref(GenerateRequest) }
+
+export const generateRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (
+  app,
+  { engine, metrics, limits }
+) => {
+  function generate(model: string, { text_input, parameters = {} }: GenerateRequest, reply: FastifyReply) {
+    const { details, max_tokens = MAX_TOKENS, ...sampling } = parameters
+    const completion = { ...sampling, model, prompt: text_input, max_tokens }
+    return metrics.count(engine.complete(completion, { id: newId('generate'), signal: departure(reply) }))
+  }
+
+  app.post(
+    '/v2/models/:model/generate',
+    { schema: { ...schema, summary: 'Complete a prompt', response: protocolAnswers(GenerateAnswer) } },
+    async ({ params: { model }, body }, reply): Promise<GenerateAnswer> => {
+      const generation = generate(model, body, reply)
+      const text = (await readTexts(generation))[0]!
+      const answer = { model_name: generation.model, text_output: text.end.text }
+      return body.parameters?.details ? { ...answer, details: detailsOf(text) } : answer
+    }
+  )
+
+  const streamed = eventStream('`data:` events of the type GenerateAnswer; `event: error` ends it early.')
+  app.post(
+    '/v2/models/:model/generate_stream',
+    {
+      schema: {
+        ...schema,
+        summary: 'Complete a prompt, told as it grows',
+        response: {
+          ...protocolAnswers(GenerateAnswer),
+          200: { description: 'The events.', content: streamed }
+        }
+      }
+    },
+    async (request, reply) => {
+      const { body, params } = request
+      if (body.parameters?.details) {
+        const param = 'parameters.details'
+        throw new RequestError(
+          'invalid_request',
+          `${param}: expected only with generate, got it with a stream`,
+          {
+            param
+          }
+        )
+      }
+      const events = deltas(generate(params.model, body, reply))
+      return sendEvents(reply, withErrorEvent(events, request), limits.heartbeatMs)
+    }
+  )
+}
+
+async function* deltas(generation: Generation): AsyncGenerator<string> {
+  for await (const event of generation) {
+    if (event.type !== 'step-end' || !event.delta) continue
+    yield eventText({ model_name: generation.model, text_output: event.delta } satisfies GenerateAnswer)
+  }
+}
+
+function detailsOf({ start, end }: FinishedText): NonNullable<GenerateAnswer['details']> {
+  const stopped = end.cut ? 'stop_sequence' : 'eos_token'
+  return {
+    finish_reason: end.finish_reason === 'stop' ? stopped : 'length',
+    logprobs: end.tokens.map(({ token, text, probability }) => ({
+      ...{ id: token, text, logprob: logprob(probability) },
+      special: false // the end-of-text token is no part of a text
+    })),
+    ...effectiveParameters(start),
+    steps: start.steps
+  }
+}

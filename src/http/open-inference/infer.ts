@@ -1,0 +1,52 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { RequestError } from '../../errors.js'
+import { InferAnswer, InferRequest, type OutputName, type PromptTensor } from '../../open-inference.js'
+import { ref } from '../../schemas.js'
+import { departure } from '../departure.js'
+import { effectiveParameters, type FinishedText, newId, readTexts } from '../generation-answer.js'
+import type { HttpOptions } from '../http-options.js'
+import { params, protocolAnswers, tags } from './routes.js'
+
+const schema = {
+  tags,
+  summary: 'Complete a tensor of prompts',
+  params,
+  body: ref(InferRequest),
+  response: protocolAnswers(InferAnswer)
+}
+
+/** Completions as tensors: the i-th text completes the i-th prompt. */
+export const inferRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, { engine, metrics }) => {
+  app.post('/v2/models/:model/infer', { schema }, async ({ body, params: { model } }, reply) => {
+    const completion = { ...body.parameters, model, prompt: promptsOf(body.inputs[0]!) }
+    const options = { id: newId('infer'), signal: departure(reply) }
+    const generation = metrics.count(engine.complete(completion, options))
+    return inferAnswer(body, generation.model, await readTexts(generation))
+  })
+}
+
+function promptsOf({ shape, data }: PromptTensor): string[] {
+  const prompts = data.flat()
+  if (shape.reduce((size, length) => size * length, 1) === prompts.length) return prompts
+  const message = `inputs[0].shape: expected [${prompts.length}] for as much data, got ${JSON.stringify(shape)}`
+  throw new RequestError('invalid_request', message, { param: 'inputs[0].shape' })
+}
+
+const outputs: Readonly<Record<OutputName, (text: FinishedText) => string>> = {
+  text: ({ end }) => end.text,
+  finish_reason: ({ end }) => end.finish_reason
+}
+
+function inferAnswer(request: InferRequest, model: string, texts: readonly FinishedText[]): InferAnswer {
+  const { start } = texts[0]!
+  const names = request.outputs?.map(({ name }) => name) ?? (Object.keys(outputs) as OutputName[])
+  return {
+    model_name: model,
+    ...(request.id === undefined ? {} : { id: request.id }),
+    parameters: { ...effectiveParameters(start), steps: start.steps },
+    outputs: names.map((name) => ({
+      ...{ name, datatype: 'BYTES', shape: [texts.length] },
+      data: texts.map(outputs[name])
+    }))
+  }
+}
