@@ -9,15 +9,21 @@ const id = Type.String({
   description: 'Chosen by the client; one request at a time has it.'
 })
 const exact = { additionalProperties: false }
+const last_event_id = Type.Optional(
+  Type.String({
+    maxLength: 4096,
+    description: 'Go on behind this event of the same request, of which the connection was lost.'
+  })
+)
 
 export const CompletionMessage = Type.Object(
-  { type: Type.Literal('completion'), id, request: ref(CompletionRequest) },
+  { type: Type.Literal('completion'), id, request: ref(CompletionRequest), last_event_id },
   { $id: 'CompletionMessage', ...exact }
 )
 export type CompletionMessage = Static<typeof CompletionMessage>
 
 export const InfillMessage = Type.Object(
-  { type: Type.Literal('infill'), id, request: ref(InfillRequest) },
+  { type: Type.Literal('infill'), id, request: ref(InfillRequest), last_event_id },
   { $id: 'InfillMessage', ...exact }
 )
 export type InfillMessage = Static<typeof InfillMessage>

@@ -190,6 +190,15 @@ export const DetokenizeRequest = Type.Object(
 )
 export type DetokenizeRequest = Static<typeof DetokenizeRequest>
 
+export const StreamHeaders = Type.Object({
+  'last-event-id': Type.Optional(
+    Type.String({
+      maxLength: 4096,
+      description: 'With `stream`: go on behind this event of the same request, whose connection was lost.'
+    })
+  )
+})
+
 // --- Events: the same names as SSE `event:` and WebSocket `type` ------------------------------------------
 
 export const Alternative = Type.Object({ token: Token, text: Type.String(), probability: Type.Number() })
@@ -216,7 +225,12 @@ export type Reveal = Static<typeof Reveal>
 
 const sequence = {
   id: Type.String({ description: 'The request: chosen by the client on a WebSocket, else by the server.' }),
-  index: Type.Integer({ description: 'Which text of the request, from 0.' })
+  index: Type.Integer({ description: 'Which text of the request, from 0.' }),
+  event_id: Type.Optional(
+    Type.String({
+      description: 'WebSocket: what `last_event_id` takes to go on behind this event. SSE has it as `id:`.'
+    })
+  )
 }
 
 export const SequenceStart = Type.Object(

@@ -137,6 +137,7 @@ export async function until(condition: () => boolean): Promise<void> {
 export interface Event {
   readonly event: string
   readonly data: string
+  readonly id?: string | undefined
 }
 
 /** The events of a finished stream, comments left out. */
@@ -146,7 +147,7 @@ export function parseEvents(text: string): Event[] {
     .filter((block) => block && !block.startsWith(':'))
     .map((block) => {
       const field = (name: string) => new RegExp(`^${name}: (.*)$`, 'm').exec(block)?.[1]
-      return { event: field('event') ?? 'message', data: field('data') ?? '' }
+      return { event: field('event') ?? 'message', data: field('data') ?? '', id: field('id') }
     })
 }
 

@@ -1,14 +1,16 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Completion } from '../answers.js'
 import { RequestError } from '../errors.js'
-import { CompletionRequest, ref } from '../schemas.js'
+import { CompletionRequest, ref, StreamHeaders } from '../schemas.js'
 import { answers, eventStream } from './answer-schemas.js'
+import { Bookmark } from './bookmark.js'
 import { CompletionAnswer } from './completion-answer.js'
 import { completionStream } from './completion-stream.js'
 import { departure } from './departure.js'
 import { newId, readTexts } from './generation-answer.js'
 import type { HttpOptions } from './http-options.js'
-import { sendEvents } from './server-sent-events.js'
+import { retell } from './retelling.js'
+import { lastEventId, sendEvents } from './server-sent-events.js'
 import { withErrorEvent } from './with-error-event.js'
 
 const schema = {
@@ -16,6 +18,7 @@ const schema = {
   summary: 'Complete a prompt',
   description:
     "OpenAI's completions, written by text diffusion: all positions at once, in `steps` steps. With `stream` the text grows at its end; with `drafts`, too, every reveal is told.",
+  headers: StreamHeaders,
   body: ref(CompletionRequest),
   response: answers(Completion, {
     ...eventStream(
@@ -31,11 +34,13 @@ export const completionRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (
   app.post('/v1/completions', { schema }, async (request, reply) => {
     const { body } = request
     refuseWithoutStream(body)
+    const model = engine.resolve(body.model)
+    const bookmark = Bookmark.at(body.stream ? lastEventId(request) : undefined, body, model)
     const options = { id: newId('cmpl'), signal: departure(reply) }
-    const generation = metrics.count(engine.complete(body, options))
-    const answer = new CompletionAnswer(body, engine.resolve(body.model), generation)
+    const generation = metrics.count(engine.complete({ ...body, seed: bookmark.seed }, options))
+    const answer = new CompletionAnswer(body, model, generation)
     if (!body.stream) return answer.whole(await readTexts(generation))
-    const events = completionStream(generation, answer, body)
+    const events = completionStream(retell(generation, bookmark), answer, body)
     return sendEvents(reply, withErrorEvent(events, request), limits.heartbeatMs)
   })
 }

@@ -1,8 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Infill } from '../answers.js'
-import type { Generation, ServedModel } from '../engine.js'
-import { InfillRequest, ref } from '../schemas.js'
+import type { ServedModel } from '../engine.js'
+import { InfillRequest, ref, StreamHeaders } from '../schemas.js'
 import { answers, eventStream } from './answer-schemas.js'
+import { Bookmark } from './bookmark.js'
 import { departure } from './departure.js'
 import {
   effectiveParameters,
@@ -14,13 +15,15 @@ import {
   unixTime
 } from './generation-answer.js'
 import type { HttpOptions } from './http-options.js'
-import { eventText, sendEvents } from './server-sent-events.js'
+import { type Retold, retell } from './retelling.js'
+import { eventText, lastEventId, sendEvents } from './server-sent-events.js'
 import { withErrorEvent } from './with-error-event.js'
 
 const schema = {
   tags: ['Text'],
   summary: 'Fill holes in a text',
   description: 'Text and holes in any order; each hole gets exactly as many tokens as it is long.',
+  headers: StreamHeaders,
   body: ref(InfillRequest),
   response: answers(Infill, {
     ...eventStream('`sequence-start`, `step-end` and `sequence-end` events; `error` ends it early.')
@@ -33,18 +36,21 @@ export const infillRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (
 ) => {
   app.post('/v1/infill', { schema }, async (request, reply) => {
     const { body } = request
+    const model = engine.resolve(body.model)
+    const bookmark = Bookmark.at(body.stream ? lastEventId(request) : undefined, body, model)
     const options = { id: newId('infill'), signal: departure(reply) }
-    const generation = metrics.count(engine.infill(body, options))
+    const generation = metrics.count(engine.infill({ ...body, seed: bookmark.seed }, options))
     if (body.stream) {
-      return sendEvents(reply, withErrorEvent(infillStream(generation), request), limits.heartbeatMs)
+      const events = infillStream(retell(generation, bookmark))
+      return sendEvents(reply, withErrorEvent(events, request), limits.heartbeatMs)
     }
     const [text] = await readTexts(generation)
-    return infillAnswer(text!, engine.resolve(body.model))
+    return infillAnswer(text!, model)
   })
 }
 
-async function* infillStream(generation: Generation): AsyncGenerator<string> {
-  for await (const event of generation) yield eventText(onTheWire(event), event.type)
+async function* infillStream(events: AsyncIterable<Retold>): AsyncGenerator<string> {
+  for await (const { event, id } of events) if (id) yield eventText(onTheWire(event), event.type, id)
 }
 
 function infillAnswer({ start, end }: FinishedText, model: ServedModel): Infill {

@@ -1,9 +1,16 @@
 /** Server-sent events: how they are written, kept alive and sent. */
 import { Readable } from 'node:stream'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 
-export function eventText(data: unknown, event?: string): string {
-  return `${event === undefined ? '' : `event: ${event}\n`}data: ${JSON.stringify(data)}\n\n`
+/** @param id what a client that was cut off sends back as `Last-Event-ID` */
+export function eventText(data: unknown, event?: string, id?: string): string {
+  const fields = [event && `event: ${event}`, id && `id: ${id}`, `data: ${JSON.stringify(data)}`]
+  return `${fields.filter(Boolean).join('\n')}\n\n`
+}
+
+/** The last event that a client has had of a stream that was cut off. */
+export function lastEventId({ headers }: FastifyRequest): string | undefined {
+  return headers['last-event-id']?.toString()
 }
 
 /** How OpenAI's streams end. */

@@ -4,10 +4,12 @@ import type { Generation } from '../engine.js'
 import { RequestError } from '../errors.js'
 import type { ClientMessage, CompletionMessage, ErrorEvent, InfillMessage } from '../messages.js'
 import type { Snapshot } from '../schemas.js'
+import { Bookmark } from './bookmark.js'
 import { checkMessage, readMessage, wantedId } from './client-message.js'
 import { retryAfterMs, toRequestError } from './error-answer.js'
 import { onTheWire } from './generation-answer.js'
 import type { HttpOptions } from './http-options.js'
+import { retell } from './retelling.js'
 
 interface Work {
   readonly generation: Generation
@@ -85,30 +87,36 @@ export class SocketSession {
       const text = `Expected at most ${limits.maxSocketSequences} requests in work on one socket.`
       throw new RequestError('overloaded', text)
     }
+    const bookmark = Bookmark.at(
+      message.last_event_id,
+      message.request,
+      engine.resolve(message.request.model)
+    )
+    const { seed } = bookmark
     const controller = new AbortController()
     const options = { id, signal: controller.signal }
     const release = gate.work.take(this.#request)
     try {
       const generation = metrics.count(
         message.type === 'completion'
-          ? engine.complete(message.request, options)
-          : engine.infill(message.request, options)
+          ? engine.complete({ ...message.request, seed }, options)
+          : engine.infill({ ...message.request, seed }, options)
       )
       this.#works.set(id, { generation, controller })
-      void this.#run(id, generation).finally(release)
+      void this.#run(id, generation, bookmark).finally(release)
     } catch (error) {
       release()
       throw error
     }
   }
 
-  async #run(id: string, generation: Generation): Promise<void> {
+  async #run(id: string, generation: Generation, bookmark: Bookmark): Promise<void> {
     let texts = generation.texts
     try {
-      for await (const event of generation) {
+      for await (const { event, id: event_id } of retell(generation, bookmark)) {
         // The client may use the id again as soon as it has the last event.
         if (event.type === 'sequence-end' && --texts === 0) this.#works.delete(id)
-        await this.#send(onTheWire(event))
+        if (event_id) await this.#send({ ...onTheWire(event), event_id })
       }
     } catch (error) {
       this.#works.delete(id)
