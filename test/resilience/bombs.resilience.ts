@@ -81,7 +81,11 @@ trial(
     const bomb = Buffer.alloc(256 * MIB, '[')
     for (const [encoding, pack] of Object.entries(packed)) {
       const headers = { 'content-type': 'application/json', 'content-encoding': encoding }
-      const { status } = await fetch(`${url}/v1/completions`, { method: 'POST', headers, body: new Uint8Array(pack(bomb)) })
+      const { status } = await fetch(`${url}/v1/completions`, {
+        method: 'POST',
+        headers,
+        body: new Uint8Array(pack(bomb))
+      })
       if (status < 400 || status >= 500) lost.push(`${encoding}: ${status}`)
     }
     const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/stream`, { perMessageDeflate: true })
