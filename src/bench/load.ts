@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { wait } from '../client/wait.js'
 import type { CompletionRequest } from '../schemas.js'
 import { dueTimes } from './arrivals.js'
 import type { Call, Caller } from './call.js'
@@ -46,8 +46,8 @@ export async function runSlice(slice: Slice, options: LoadOptions): Promise<Span
     const calls: Promise<void>[] = []
     for (const due of dueTimes({ ...load, round, seconds, requests })) {
       // never before it is due: a timer may fire up to a millisecond early
-      const wait = Math.ceil(start + due - performance.now())
-      if (wait > 0) await delay(wait, undefined, { signal }).catch(() => {})
+      const waitMs = Math.ceil(start + due - performance.now())
+      if (waitMs > 0) await wait(waitMs, signal).catch(() => {})
       if (signal.aborted) break
       calls.push(one(start + due))
     }

@@ -10,7 +10,7 @@ const options = {
   kind: 'fewstep',
   /** From a request to the whole answer. */
   delayMs: 0,
-  /** Stands still once, so long after its first request, for so long: nothing that is due then is answered before its end. */
+  /** `{ request, forMs }`: stands still once, from that request on; nothing that is due then is answered before the end of it. */
   stall: null,
   /** One text at a time; `mostWaiting` may wait for their turn, and more are refused. */
   serial: false,
@@ -54,25 +54,26 @@ const stream = fewstep
   : [chunk({ choices: [{ ...choice, text }] }), `${chunk({ choices: [], usage })}data: [DONE]\n\n`]
 const models = { data: [fewstep ? { id: 'stub', steps: { default: 4 } } : { id: 'stub' }] }
 
-let firstAt = 0
+let stallEnd = 0
 let free = 0
+let asked = 0
 /** Calls back when an answer is due; false where none will be. */
 function soon(answer) {
   const now = performance.now()
-  firstAt ||= now
+  if (++asked === options.stall?.request) stallEnd = now + options.stall.forMs
   if (options.serial) {
     if (free - now > options.mostWaiting * options.delayMs) return false
     free = Math.max(free, now) + options.delayMs
     setTimeout(answer, free - now)
-    return true
-  }
-  const from = firstAt + (options.stall?.afterMs ?? 0)
-  const until = from + (options.stall?.forMs ?? 0)
-  const due = now + options.delayMs
-  const wait = due >= from && due < until ? until - now : options.delayMs
-  if (wait > 0) setTimeout(answer, wait)
+  } else if (options.delayMs > 0) setTimeout(unlessStalled, options.delayMs, answer)
   else answer()
   return true
+}
+
+function unlessStalled(answer) {
+  const rest = stallEnd - performance.now()
+  if (rest > 0) setTimeout(answer, rest)
+  else answer()
 }
 
 const refusal = {
@@ -80,6 +81,7 @@ const refusal = {
 }
 
 const server = createServer((request, response) => {
+  if (request.url === '/asked') return response.end(`${asked}`)
   if (request.url === '/v1/models') return response.end(JSON.stringify(models))
   let body = ''
   request.setEncoding('utf8').on('data', (part) => (body += part))

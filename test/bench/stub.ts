@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 export interface StubOptions {
   readonly kind?: 'fewstep' | 'plain'
   readonly delayMs?: number
-  readonly stall?: { readonly afterMs: number; readonly forMs: number }
+  readonly stall?: { readonly request: number; readonly forMs: number }
   readonly serial?: boolean
   readonly mostWaiting?: number
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { startStub } from '../bench/stub.js'
 import { fewstep } from './command.js'
@@ -46,7 +47,7 @@ t.test('a server that is not fewstep: what can be measured, and no steps are ask
 
 t.test('a sweep of rates stops where more requests come than are answered, and says so', async (t) => {
   const url = await startStub(t, { serial: true, delayMs: 50 }) // 20 a second
-  const rates = ['--rate', '8,80,800', '--arrivals', 'constant', '--seconds', '2', '--rounds', '1']
+  const rates = ['--rate', '8,80,800', '--arrivals', 'constant', '--seconds', '1', '--rounds', '1']
   const { code, stdout } = await fewstep(['bench', '--url', url, ...rates])
   t.equal(code, 0)
   t.match(stdout, /8\/s \(constant\)/)
@@ -67,7 +68,8 @@ t.test('Ctrl-C shows what was done by then, at the pace that it was done', async
   const flags = ['--url', url, '--concurrency', '4', '--seconds', '600', '--json', file]
   const child = spawn(process.execPath, ['dist/cli.js', 'bench', ...flags])
   const output = text(child.stdout)
-  setTimeout(() => child.kill('SIGINT'), 4000)
+  while (Number(await (await fetch(`${url}/asked`)).text()) < 30) await delay(20)
+  child.kill('SIGINT')
   const [code] = await once(child, 'close')
   t.equal(code, 0)
   t.match(await output, /stub, 4 steps +4 at once +\d+ +0, 0/)
