@@ -1,11 +1,12 @@
 """
 Writes the toy models and the golden numbers that the TypeScript tests compare with.
 
-    python -m distill.golden          # test/fixtures/models/toy-mixture, toy-product, test/fixtures/golden.json
+    python -m distill.golden          # test/fixtures/models/toy-mixture, toy-product; test/fixtures/golden.json, diversity.json
 
 The toys are real exports of tiny networks with random weights over three words, small enough to enumerate. golden.json holds, for
 each toy: passes with what they must reveal, by plain float64 arithmetic on PyTorch's logits; and the exact law of the texts that the
-papers' ancestral chain writes, by enumeration of every state and step, with lambda integrated on a midpoint grid.
+papers' ancestral chain writes, by enumeration of every state and step, with lambda integrated on a midpoint grid. diversity.json holds
+token ids of texts, and how varied these are by distill.diversity.
 """
 
 import itertools
@@ -18,6 +19,7 @@ import torch
 from torch import nn
 
 from distill.denoiser import Denoiser, DenoiserConfig
+from distill.diversity import distinct, entropy
 from distill.export_onnx import export
 from distill.parity import Feeds, random_feeds, reference_logits
 from distill.vocabulary import END_OF_TEXT, MASK, Vocabulary
@@ -162,6 +164,18 @@ def golden_laws(model: Denoiser, vocabulary: Vocabulary) -> dict[str, Any]:
     }
 
 
+def golden_diversity() -> dict[str, Any]:
+    """Texts of several lengths, of tokens as unevenly spread as words are, one of a single token, one that repeats itself."""
+    draw = np.random.default_rng(0)
+    texts = [np.minimum(draw.zipf(1.3, length), 50256).tolist() for length in (8, 32, 128, 128)]
+    texts += [[END_OF_TEXT], [11, 262] * 20]
+    return {
+        "texts": texts,
+        "entropy": [entropy(text) for text in texts],
+        "distinct": {str(n): distinct(texts, n) for n in (1, 2, 3)},
+    }
+
+
 def main() -> None:
     vocabulary = Vocabulary(WORDS)
     golden: dict[str, dict[str, Any]] = {}
@@ -177,6 +191,7 @@ def main() -> None:
         export(model, vocabulary, CONTEXT, FIXTURES / "models" / name, card, ["float32"])
         golden[name] = {"passes": golden_passes(model, vocabulary), "law": golden_laws(model, vocabulary)}
     (FIXTURES / "golden.json").write_text(json.dumps(golden, indent=1) + "\n")
+    (FIXTURES / "diversity.json").write_text(json.dumps(golden_diversity()) + "\n")
     for name, values in golden.items():
         law = values["law"]
         print(name, "grid error", law["change_on_halving_the_grid"], "one step:", law["steps"]["1"])
