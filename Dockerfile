@@ -31,6 +31,7 @@ COPY --from=build /app/dist dist
 COPY package.json LICENSE ./
 COPY models models
 COPY playground playground
+COPY report report
 
 USER 10001
 ENV FEWSTEP_HOST=0.0.0.0

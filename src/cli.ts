@@ -29,14 +29,17 @@ Examples:
   $ fewstep generate "The house stood" --suffix " and was never seen again." --max-tokens 32 --seed 7
   $ echo "Dear diary," | fewstep generate - > diary.txt`
 
+const QUICK_BENCH = { seconds: '4', rounds: '2', concurrency: '4' }
+
 const benchHelp = `
 Each model writes the same texts from the same seeds, in turns. Throughput, latency and variety of the very texts that were timed are shown
 side by side. Ctrl-C ends it early and shows what was measured.
 
 Examples:
-  $ fewstep bench
+  $ fewstep bench --quick
   $ fewstep bench --run student:4 --run student:8 --run teacher:32 --concurrency 1,8,32
-  $ fewstep bench --url http://127.0.0.1:8080 --rate 2,4,8 --seconds 60 --json results.json`
+  $ fewstep bench --url http://127.0.0.1:8080 --rate 2,4,8 --seconds 60 --json after.json
+  $ fewstep bench compare before.json after.json`
 
 async function serve(flags: object): Promise<void> {
   const { serve } = await import('./server.js')
@@ -62,16 +65,44 @@ async function generate(prompt: string, flags: object): Promise<void> {
   }
 }
 
-async function bench(flags: object): Promise<void> {
+async function bench({ quick, ...flags }: { quick?: boolean }): Promise<void> {
   try {
-    const settings = readSettings(benchSettings, flags, {})
+    const settings = readSettings(benchSettings, quick ? { ...QUICK_BENCH, ...flags } : flags, {})
     const interrupt = new AbortController()
     process.once('SIGINT', () => interrupt.abort())
     const { bench } = await import('./commands/bench.js')
-    await bench({ settings, output: process.stdout, progress: process.stderr, signal: interrupt.signal })
+    const holds = await bench({
+      settings,
+      output: process.stdout,
+      progress: process.stderr,
+      signal: interrupt.signal,
+      command: commandLine(process.argv.slice(2))
+    })
+    process.exitCode = holds ? 0 : 1
   } catch (error) {
     fail(error as Error)
     process.exitCode = 2 // nothing was measured
+  }
+}
+
+/** As it can be typed again, without the key. */
+function commandLine(words: readonly string[]): string {
+  const shown = words.map((word, i) =>
+    words[i - 1] === '--key' ? '…' : word.replace(/^--key=.*/s, '--key=…')
+  )
+  const quoted = shown.map((word) =>
+    /^[\w./:,=@…-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+  )
+  return ['fewstep', ...quoted].join(' ')
+}
+
+async function benchCompare(before: string, after: string): Promise<void> {
+  try {
+    const { benchCompare } = await import('./commands/bench-compare.js')
+    process.stdout.write(await benchCompare(before, after))
+  } catch (error) {
+    fail(error as Error)
+    process.exitCode = 2
   }
 }
 
@@ -118,6 +149,13 @@ const benchCommand = program
   .description('Measure models under load, side by side: speed, and how varied the texts are.')
   .action(bench)
 addOptions(benchCommand, benchSettings, { variables: false })
+benchCommand.option('--quick', 'Less of everything: done in a minute and a half.')
+benchCommand
+  .command('compare')
+  .description('Tell what changed between two measurements, beyond noise.')
+  .argument('<before>', 'what --json wrote')
+  .argument('<after>', 'what --json wrote later')
+  .action(benchCompare)
 benchCommand.addHelpText('after', benchHelp)
 
 program

@@ -35,11 +35,20 @@ export interface Progress {
   readonly share: number
 }
 
+/** Generative perplexity, with its 95 % interval. */
+export interface Perplexity {
+  readonly value: number
+  readonly low: number
+  readonly high: number
+}
+
 /** A run under a load. */
 export interface Result extends Run {
   readonly load: Load
   readonly figures: Figures
   readonly variety: Variety
+  /** Of the same texts under a judge; only where there was one. */
+  readonly perplexity?: Perplexity
   /** Why this load is more than the server can do; null where it is not. Higher loads of the run are then left out. */
   readonly saturation: string | null
 }

@@ -1,7 +1,7 @@
 import type { Result } from './measurement.js'
 import { loadName, nameOf } from './plan.js'
 
-const columns: readonly [head: string, cell: (result: Result) => string][] = [
+export const columns: readonly [head: string, cell: (result: Result) => string][] = [
   ['run', nameOf],
   ['load', ({ load }) => loadName(load)],
   ['done', ({ figures }) => `${figures.requests.done}`],
@@ -25,12 +25,13 @@ function number(value: number, digits: number): string {
   return Number.isNaN(value) ? '-' : value.toFixed(digits)
 }
 
+/** A row of cells for each result. */
+export const cellsOf = (results: readonly Result[]) =>
+  results.map((result) => columns.map(([, cell]) => cell(result)))
+
 /** A table for a terminal: names to the left, numbers to the right. */
 export function table(results: readonly Result[]): string {
-  const rows = [
-    columns.map(([head]) => head),
-    ...results.map((result) => columns.map(([, cell]) => cell(result)))
-  ]
+  const rows = [columns.map(([head]) => head), ...cellsOf(results)]
   const widths = columns.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)))
   return rows
     .map((row) =>

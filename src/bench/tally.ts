@@ -19,6 +19,8 @@ export interface Figures {
   readonly queue: Quantiles
   readonly firstStep: Quantiles
   readonly firstText: Quantiles
+  /** Of the latency: [percent, milliseconds]. */
+  readonly latencyCurve: readonly (readonly [percent: number, ms: number])[]
   /** How late requests were sent: the load generator's own share of their latency. */
   readonly sendDelay: Quantiles
   readonly textsPerSecond: number
@@ -39,10 +41,21 @@ export interface Figures {
   readonly passShare: number
   /** Of all requests but those whose reader left or read late, those that were done within the time that was asked for. */
   readonly goodput: number
+  readonly rounds: readonly Round[]
 }
 
 /** Longest latency that is told apart, and digits that count. */
 const HISTOGRAM = { lowest: 1, highest: 3_600_000_000, figures: 3 }
+
+/** Percentiles at which the report has its curve. */
+const CURVE = [1, ...Array.from({ length: 19 }, (_, i) => 5 * (i + 1)), 97, 98, 99, 99.5, 99.9, 100]
+
+/** What a round alone gave: how these differ shows what is noise. NaN, which JSON has as null, where nothing was done in it. */
+export interface Round {
+  readonly tokensPerSecond: number
+  /** Mean of the latency, milliseconds. */
+  readonly latency: number
+}
 
 /** Counts calls as they end; holds no more than histograms, however many there are. */
 export class Tally {
@@ -58,6 +71,7 @@ export class Tally {
   }
   readonly #mean = { latency: new Mean(), queue: new Mean(), passMs: new Mean(), total: new Mean() }
   readonly #perText = { tokens: new Mean(), steps: new Mean(), passes: new Mean() }
+  readonly #rounds: Round[] = []
   #inTime = 0
   #seconds = 0
   /** Done within the time, by shares. */
@@ -108,15 +122,21 @@ export class Tally {
    * the share of its own time that lies within.
    */
   addSlice({ start, stop }: Span, calls: readonly Call[]): void {
-    this.#seconds += (stop - start) / 1000
-    for (const { due, ended, written } of calls) {
+    const seconds = (stop - start) / 1000
+    const tokensBefore = this.#tokens
+    const latency = new Mean()
+    this.#seconds += seconds
+    for (const { due, ended, outcome, written } of calls) {
       if (!written) continue
+      if (outcome === 'done') latency.add(ended - due)
       const within = Math.max(0, Math.min(ended, stop) - due) / Math.max(ended - due, 1e-3)
       const share = Math.min(1, within)
       this.#texts += share
       this.#tokens += share * (written.tokens ?? Number.NaN)
       this.#steps += share * (written.steps ?? Number.NaN)
     }
+    const tokensPerSecond = (this.#tokens - tokensBefore) / seconds
+    this.#rounds.push({ tokensPerSecond, latency: latency.value })
   }
 
   get figures(): Figures {
@@ -128,6 +148,8 @@ export class Tally {
       requests: { ...this.#requests },
       reasons: { ...this.#reasons },
       latency: quantiles(latency),
+      latencyCurve:
+        latency.count === 0 ? [] : CURVE.map((percent) => [percent, latency.percentile(percent) / 1000]),
       queue: quantiles(queue),
       firstStep: quantiles(firstStep),
       firstText: quantiles(firstText),
@@ -145,7 +167,8 @@ export class Tally {
         outside: latencyMs.value - total.value
       },
       passShare: passMs.value / latencyMs.value,
-      goodput: this.#inTime / (done + refused + failed + timedOut)
+      goodput: this.#inTime / (done + refused + failed + timedOut),
+      rounds: [...this.#rounds]
     }
   }
 }

@@ -1,4 +1,5 @@
 /** What `fewstep bench` measures, and how long. */
+import { type Assertion, metrics, parseAssertion } from '../bench/assertion.js'
 import { arrivals, type Run, transports } from '../bench/plan.js'
 import { parseTextLength, type TextLength } from '../bench/text-length.js'
 import {
@@ -56,7 +57,7 @@ export const benchSettings = {
     ...what,
     argument: 'model[:steps]',
     expected: 'a model, or model:steps such as student:8',
-    defaultText: 'each model of the server at its own number of steps',
+    defaultText: 'each model of a server that runs at its own number of steps; the bundled ones at several',
     description: 'Compare these; may be repeated.',
     parseOne(value) {
       const [, model, steps] = /^([^:]+)(?::([1-9]\d{0,3}))?$/.exec(value) ?? []
@@ -89,7 +90,7 @@ export const benchSettings = {
   concurrency: numbers({
     ...load,
     argument: 'n,…',
-    default: [8],
+    default: [1, 8],
     description:
       'So many clients, each with its next request when the last has ended; one measurement for each number.'
   }),
@@ -160,9 +161,23 @@ export const benchSettings = {
     default: 2000,
     description: 'Goodput is the share of requests that end within so many milliseconds.'
   }),
+  html: text({
+    ...output,
+    argument: 'file',
+    default: 'fewstep-bench.html',
+    description: 'Writes the report there, one page that needs nothing else.'
+  }),
   json: optional(
     text({ ...output, argument: 'file', default: '', description: 'Writes all figures there.' }),
     'no file'
-  )
+  ),
+  assert: list<Assertion>({
+    ...output,
+    argument: '[run ]metric>x',
+    expected: `a metric, one of < <= > >= and a number, such as goodput>0.99 or "student:4 latency.p99<500", the metric one of ${metrics.join(', ')}`,
+    defaultText: 'nothing',
+    description: 'Exit status 1 where it does not hold. May be repeated.',
+    parseOne: parseAssertion
+  })
 }
 export type BenchSettings = Values<typeof benchSettings>

@@ -1,13 +1,17 @@
 /** `fewstep bench`: models under load, side by side. */
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import type { WriteStream } from 'node:tty'
 import { fileURLToPath } from 'node:url'
 import { availableCores } from '../available-cores.js'
+import { broken } from '../bench/assertion.js'
 import { cautions } from '../bench/caution.js'
+import type { MeasuredDocument } from '../bench/document.js'
 import { measure, type Progress } from '../bench/measurement.js'
+import { OutputFile } from '../bench/output-file.js'
 import { startOwnServer } from '../bench/own-server.js'
 import { type Extent, type Load, loadName, nameOf, type Run, type TransportName } from '../bench/plan.js'
+import { report } from '../bench/report.js'
 import { type Served, servedAt } from '../bench/served.js'
 import { table } from '../bench/table.js'
 import { type Transport, transportTo } from '../bench/transport.js'
@@ -25,10 +29,46 @@ export interface BenchOptions {
   readonly output: WriteStream
   readonly progress: WriteStream
   readonly signal: AbortSignal
+  /** To measure the same again. */
+  readonly command: string
 }
 
-/** Measures, and prints a table and a verdict; to a file what they rest on. */
-export async function bench({ settings, output, progress, signal }: BenchOptions): Promise<void> {
+/** What the bundled models are compared at: how much their steps buy. */
+const BUNDLED_RUNS: readonly RunWish[] = [
+  ...[4, 8, 16].map((steps) => ({ model: 'student', steps })),
+  ...[8, 16, 32].map((steps) => ({ model: 'teacher', steps }))
+]
+
+/**
+ * Measures, and prints a table and a verdict; into files the report and what it rests on.
+ * @returns whether all that was asserted holds
+ */
+export async function bench(options: BenchOptions): Promise<boolean> {
+  const { settings } = options
+  const files = {
+    html: await OutputFile.at('html', settings.html),
+    json: settings.json === null ? undefined : await OutputFile.at('json', settings.json)
+  }
+  try {
+    const measured = await measureAndTell(options)
+    await files.html.write(report(measured))
+    await files.json?.write(`${JSON.stringify(measured, null, 2)}\n`)
+    options.output.write(`\nReport: ${files.html.path}\n`)
+    const failures = broken(settings.assert, measured.results)
+    options.output.write(failures.map((failure) => `does not hold: ${failure}\n`).join(''))
+    return failures.length === 0
+  } finally {
+    await Promise.all([files.html.discard(), files.json?.discard()])
+  }
+}
+
+async function measureAndTell({
+  settings,
+  output,
+  progress,
+  signal,
+  command
+}: BenchOptions): Promise<MeasuredDocument> {
   const prompts = settings.prompts === null ? [''] : await readPrompts(settings.prompts)
   const own = settings.url === null ? await startOwnServer() : undefined
   let transport: Transport | undefined
@@ -36,7 +76,7 @@ export async function bench({ settings, output, progress, signal }: BenchOptions
     const url = own?.url ?? settings.url!
     const { key } = settings
     const served = await servedAt(url, key)
-    const runs = runsOf(settings.run, served)
+    const runs = runsOf(own && settings.run.length === 0 ? BUNDLED_RUNS : settings.run, served)
     const loads = loadsOf(settings)
     transport = transportTo(transportName(settings, served), { url, key, kind: served.kind })
     const screen = progress.isTTY ? new Screen(progress) : undefined
@@ -54,17 +94,15 @@ export async function bench({ settings, output, progress, signal }: BenchOptions
     screen?.clear()
     const words = [...verdicts(results), ...cautions(results)]
     output.write(`\n${table(results)}\n\n${words.join('\n')}\n`)
-    if (settings.json !== null) {
-      const { key: _, ...asked } = settings
-      const machine = `${availableCores()} cores ${cpus()[0]?.model ?? ''}`.trim()
-      const content = {
-        fewstep: fewstepVersion,
-        date: new Date().toISOString(),
-        machine,
-        settings: asked,
-        results
-      }
-      await writeFile(settings.json, `${JSON.stringify(content, null, 2)}\n`)
+    const { key: _, ...asked } = settings
+    const machine = `${availableCores()} cores ${cpus()[0]?.model ?? ''}`.trim()
+    return {
+      fewstep: fewstepVersion,
+      date: new Date().toISOString(),
+      machine,
+      command,
+      settings: asked,
+      results
     }
   } finally {
     await transport?.close()

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -80,6 +80,28 @@ t.test('Ctrl-C shows what was done by then, at the pace that it was done', async
   t.equal(reasons.interrupted, requests.cancelled)
 })
 
+t.test('what is asserted and does not hold is told, with status 1; the report is there', async (t) => {
+  const url = await startStub(t, { delayMs: 20 })
+  const folder = t.testdir()
+  const files = { html: join(folder, 'report.html'), json: join(folder, 'figures.json') }
+  const asserted = ['--assert', 'goodput>0.99', '--assert', 'latency.p50<1']
+  const written = ['--html', files.html, '--json', files.json]
+  const load = ['--requests', '8', '--concurrency', '2', '--rounds', '2']
+  const { code, stdout } = await fewstep(['bench', '--url', url, ...load, ...asserted, ...written])
+  t.equal(code, 1)
+  t.match(stdout, /does not hold: latency.p50<1: got \d+(\.\d+)? for stub, 4 steps, 2 at once\n/)
+  t.notMatch(stdout, 'does not hold: goodput')
+  t.same((await readdir(folder)).sort(), ['figures.json', 'report.html'])
+  const { rounds } = JSON.parse(await readFile(files.json, 'utf8')).results[0].figures
+  t.equal(rounds.length, 2)
+
+  const compared = await fewstep(['bench', 'compare', files.json, files.json])
+  t.match(compared.stdout, /^stub, 4 steps, 2 at once: throughput unchanged beyond noise \(/)
+  const { code: wrong, stderr } = await fewstep(['bench', 'compare', files.json, files.html])
+  t.equal(wrong, 2)
+  t.match(stderr, /^fewstep: .*report.html: expected what fewstep bench --json wrote, got no JSON\n$/)
+})
+
 const refused: [flags: string[], message: RegExp][] = [
   [
     ['--run', 'student:0'],
@@ -95,6 +117,11 @@ const refused: [flags: string[], message: RegExp][] = [
     ['--run', 'student:4000'],
     /^fewstep: --run: expected what the server takes, got student, 4000 steps \(invalid_request: .*\)\n$/
   ],
+  [
+    ['--html', '/no/such/folder/report.html'],
+    /^fewstep: --html: expected a file that can be written, got \/no\/such\/folder\/report.html \(ENOENT\)\n$/
+  ],
+  [['--assert', 'speed>1'], /^fewstep: --assert: expected a metric, .*, got "speed>1"\n$/],
   [
     ['--prompts', '/no/such/file'],
     /^fewstep: --prompts: expected a file of prompts, got \/no\/such\/file \(ENOENT\)\n$/

@@ -1,0 +1,16 @@
+/** Measures the bundled pair and writes the report and its picture, docs/load-report.{html,png}. Run by `npm run load-report`, on a quiet machine. */
+import { execFileSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { chromium } from 'playwright-core'
+
+const html = fileURLToPath(new URL('../docs/load-report.html', import.meta.url))
+const bench = ['dist/cli.js', 'bench', '--html', 'docs/load-report.html', ...process.argv.slice(2)]
+execFileSync(process.execPath, bench, { stdio: 'inherit' })
+const browser = await chromium.launch({
+  executablePath: '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu']
+})
+const page = await browser.newPage({ viewport: { width: 1100, height: 900 } })
+await page.goto(`file://${html}`)
+await page.screenshot({ path: 'docs/load-report.png', fullPage: true })
+await browser.close()
