@@ -151,11 +151,14 @@ export type PlainText = Static<typeof PlainText>
 
 export const Readiness = Type.Object(
   {
-    status: Type.Enum(['ready', 'loading', 'draining'], { type: 'string' }),
+    status: Type.Enum(['ready', 'loading', 'unavailable', 'draining'], { type: 'string' }),
     models: Type.Array(
       Type.Object({
         name: Type.String(),
         ready: Type.Boolean({ description: 'False while its process is started again.' }),
+        outage: nullable(
+          Type.String({ description: 'Why it takes no requests: its passes failed again and again.' })
+        ),
         device: Type.Enum(['cpu', 'cuda'], { type: 'string' }),
         fallback: nullable(
           Type.String({ description: 'Why it is not on the GPU, where one was looked for.' })

@@ -21,6 +21,7 @@ const table = {
   cancelled: { status: 499, type: 'cancelled_error' },
   internal_error: { status: 500, type: 'server_error' },
   denoiser_failed: { status: 500, type: 'server_error' },
+  unavailable: { status: 503, type: 'server_error' },
   loading: { status: 503, type: 'server_error' },
   draining: { status: 503, type: 'server_error' }
 } as const

@@ -1,4 +1,4 @@
-import type { Denoiser, Pass, Revealed } from '../src/denoiser/denoiser.js'
+import type { Denoiser, Outage, Pass, Revealed } from '../src/denoiser/denoiser.js'
 import type { Manifest } from '../src/denoiser/manifest.js'
 
 /**
@@ -8,6 +8,7 @@ import type { Manifest } from '../src/denoiser/manifest.js'
 export class TableDenoiser implements Denoiser {
   readonly device = 'cpu'
   readonly parallel: number
+  outage: Outage | undefined
   readonly manifest: Manifest
   passes: Pass[] = []
   /** Called before each pass; may throw, or wait. */

@@ -1,4 +1,4 @@
-import type { Denoiser, Device, Pass, Revealed } from './denoiser.js'
+import type { Denoiser, Device, Outage, Pass, Revealed } from './denoiser.js'
 import type { Manifest } from './manifest.js'
 import { type DenoiserOptions, RemoteDenoiser } from './remote-denoiser.js'
 
@@ -55,6 +55,15 @@ export class DenoiserPool implements Denoiser {
 
   get ready(): boolean {
     return this.#members.some(({ ready }) => ready)
+  }
+
+  /** Only when no device is left. */
+  get outage(): Outage | undefined {
+    const outages = this.#members.map(({ outage }) => outage)
+    if (!outages.every((outage) => outage !== undefined)) return undefined
+    return outages.reduce((soonest, outage) =>
+      outage.retryAfterMs < soonest.retryAfterMs ? outage : soonest
+    )
   }
 
   get restarts(): number {

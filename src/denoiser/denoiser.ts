@@ -36,12 +36,21 @@ export class DenoiserLost extends Error {
   override readonly name = 'DenoiserLost'
 }
 
+/** A denoiser that is out of service: every pass failed. */
+export interface Outage {
+  readonly reason: string
+  /** When it will have been tried again. */
+  readonly retryAfterMs: number
+}
+
 /** Latent tokens (and lambda) to revealed tokens. */
 export interface Denoiser {
   readonly manifest: Manifest
   readonly device: Device
   /** Passes that run at once; one more waits its turn. */
   readonly parallel: number
+  /** Undefined while passes are taken. */
+  readonly outage?: Outage | undefined
   /** @throws {DenoiserLost} when the process ended during the pass; a later call waits for its successor. */
   run(pass: Pass): Promise<Revealed>
   close(): Promise<void>

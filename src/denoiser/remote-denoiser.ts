@@ -1,8 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Denoiser, Device, Pass, Revealed } from './denoiser.js'
+import { Circuit } from './circuit.js'
+import {
+  type Denoiser,
+  DenoiserLost,
+  type Device,
+  type Outage,
+  type Pass,
+  type Revealed
+} from './denoiser.js'
 import { type ChildOptions, DenoiserChild, NotBegun } from './denoiser-child.js'
 import { type FirstChild, startFirst } from './first-child.js'
 import type { Manifest } from './manifest.js'
+import { warmUpPass } from './warm-up-pass.js'
 
 export interface DenoiserOptions {
   readonly device: 'auto' | Device
@@ -13,20 +22,20 @@ export interface DenoiserOptions {
   /** A pass that takes longer is hung: its process is killed and replaced. */
   readonly passTimeoutMs: number
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
+  /** The program to run; the denoiser's process unless given. */
+  readonly program?: URL
 }
 
-/** Waits before each try to replace a process; the last one from then on. They grow until a pass succeeds. */
-const BACK_OFF_MS = [0, 100, 400, 1600]
-/** Failed tries in a row after which the passes that wait are failed. */
-const TRIES = 3
-/** Time until a process is looked for again when no pass asks for one. */
-const RETRY_MS = 10_000
+/** Waits before a process is replaced, by failures in a row. */
+const BACK_OFF_MS = [0, 0, 100, 200, 400, 800]
 
 /**
  * A denoiser in a process of its own, which this owns: it starts it, kills it when a pass hangs, and replaces it when it
  * ends. `session.run` blocks its thread and cannot be cancelled; over there it blocks nobody, and a crash costs one pass.
  *
  *   start -> alive -> ended -> (back-off) -> successor alive -> ...
+ *
+ * When one after the other fails the circuit opens: passes are refused until one of a fresh process has succeeded.
  */
 export class RemoteDenoiser implements Denoiser {
   readonly manifest: Manifest
@@ -39,9 +48,8 @@ export class RemoteDenoiser implements Denoiser {
   readonly #closing: AbortController
   #child: DenoiserChild
   #successor: Promise<DenoiserChild> | undefined
+  readonly #circuit: Circuit
   #restarts = 0
-  /** Ends and failed starts since the last pass that succeeded. */
-  #losses = 0
 
   private constructor(
     { child, options, fallback }: FirstChild,
@@ -54,6 +62,7 @@ export class RemoteDenoiser implements Denoiser {
     this.#options = options
     this.#log = log
     this.#closing = closing
+    this.#circuit = new Circuit(() => this.#tryOut(), closing.signal)
     this.#child = child
     this.#watch(child)
   }
@@ -83,7 +92,11 @@ export class RemoteDenoiser implements Denoiser {
   }
 
   get ready(): boolean {
-    return this.#child.alive
+    return this.#child.alive && !this.outage
+  }
+
+  get outage(): Outage | undefined {
+    return this.#circuit.outage
   }
 
   /** Passes run in the order in which they come; one that waits lies ready in the process. */
@@ -92,11 +105,14 @@ export class RemoteDenoiser implements Denoiser {
       try {
         const child = await this.#present()
         const revealed = await child.run(pass)
-        this.#losses = 0
+        this.#circuit.succeed()
         return revealed
       } catch (error) {
         this.#throwIfClosed()
-        if (!(error instanceof NotBegun)) throw error
+        if (error instanceof NotBegun) continue
+        // A process that ended is counted when it is seen to end.
+        if (!(error instanceof DenoiserLost)) this.#fail((error as Error).message)
+        throw error
       }
     }
   }
@@ -111,6 +127,7 @@ export class RemoteDenoiser implements Denoiser {
   /** The process of now, or its successor once it has started. */
   async #present(): Promise<DenoiserChild> {
     this.#throwIfClosed()
+    this.#throwIfOut()
     if (this.#child.alive) return this.#child
     this.#successor ??= this.#replace().finally(() => {
       this.#successor = undefined
@@ -123,33 +140,59 @@ export class RemoteDenoiser implements Denoiser {
     child.ended.then((ending) => {
       if (this.#closing.signal.aborted) return
       this.#log('warn', `${this.manifest.name}: the denoiser's process ended and is replaced: ${ending}`)
+      this.#fail(ending)
       this.#present().catch(() => {}) // logged there; a pass that waits is told as well
     })
   }
 
-  /**
-   * The successor runs on the device of the first, so that the same pass reveals the same tokens.
-   * @throws {Error} after several failed tries; a later call tries again
-   */
+  /** @throws {Error} when the circuit opens before a successor has started */
   async #replace(): Promise<DenoiserChild> {
     const { signal } = this.#closing
     await this.#child.ended // two at once would need the memory of two
-    for (let tries = 1; ; tries++) {
-      await delay(BACK_OFF_MS[Math.min(this.#losses++, BACK_OFF_MS.length - 1)], undefined, { signal })
-      this.#restarts++
+    for (;;) {
+      this.#throwIfOut()
+      await delay(BACK_OFF_MS[this.#circuit.failures], undefined, { signal })
       try {
-        this.#child = await DenoiserChild.start(this.#options)
-        this.#watch(this.#child)
-        return this.#child
+        return await this.#startSuccessor()
       } catch (error) {
-        const { message } = error as Error
         if (signal.aborted) throw error
+        const { message } = error as Error
         this.#log('error', `${this.manifest.name}: the denoiser's process could not be replaced: ${message}`)
-        if (tries < TRIES) continue
-        setTimeout(() => this.#present().catch(() => {}), RETRY_MS).unref()
-        throw new Error(`its process could not be replaced: ${message}`)
+        this.#fail(`its process could not be replaced: ${message}`)
       }
     }
+  }
+
+  /** It runs on the device of the first, so that the same pass reveals the same tokens. */
+  async #startSuccessor(): Promise<DenoiserChild> {
+    this.#restarts++
+    this.#child = await DenoiserChild.start(this.#options)
+    this.#watch(this.#child)
+    return this.#child
+  }
+
+  #fail(reason: string): void {
+    const wasOut = this.outage !== undefined
+    this.#circuit.fail(reason)
+    if (this.outage && !wasOut) this.#log('error', `${this.manifest.name}: out of service: ${reason}`)
+  }
+
+  /** A pass of a process that knows nothing of those before it. */
+  async #tryOut(): Promise<void> {
+    await this.#successor?.catch(() => {})
+    this.#successor = this.#child
+      .kill('its passes failed')
+      .then(() => this.#startSuccessor())
+      .finally(() => {
+        this.#successor = undefined
+      })
+    const child = await this.#successor
+    await child.run(warmUpPass(this.manifest, 1, 1))
+    this.#log('info', `${this.manifest.name}: in service again`)
+  }
+
+  #throwIfOut(): void {
+    if (this.outage) throw new Error(`out of service: ${this.outage.reason}`)
   }
 
   #throwIfClosed(): void {

@@ -6,7 +6,13 @@ import { type Finding, validationError } from './validation-error.js'
 
 /** Come back after this long when nothing better is known. */
 const RETRY_AFTER_MS = 1000
-const retryable: ReadonlySet<ErrorCode> = new Set(['overloaded', 'rate_limited', 'loading', 'draining'])
+const retryable: ReadonlySet<ErrorCode> = new Set([
+  'overloaded',
+  'rate_limited',
+  'unavailable',
+  'loading',
+  'draining'
+])
 
 /** Answers a failed request. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {

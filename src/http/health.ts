@@ -41,9 +41,10 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, 
       const told = gate.access.may(request, 'metrics') ? engine.models : []
       const models = told.map(({ name, denoiser, scheduler }) => {
         const { ready, device, fallback, restarts } = denoiser
+        const outage = denoiser.outage?.reason ?? null
         const { queued, running } = scheduler.stats
         return {
-          ...{ name, ready, device, fallback, restarts, queued, running },
+          ...{ name, ready, outage, device, fallback, restarts, queued, running },
           backlog_ms: Math.round(scheduler.backlogMs)
         }
       })

@@ -5,5 +5,6 @@ import type { HttpOptions } from './http-options.js'
 export function readiness({ engine, phase }: Pick<HttpOptions, 'engine' | 'phase'>): Readiness['status'] {
   const current = phase()
   if (current !== 'ready') return current
+  if (engine.models.some(({ denoiser }) => denoiser.outage)) return 'unavailable'
   return engine.models.every(({ denoiser }) => denoiser.ready) ? 'ready' : 'loading'
 }

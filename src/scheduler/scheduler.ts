@@ -1,4 +1,4 @@
-import { type Denoiser, DenoiserLost, type Pass, type Revealed } from '../denoiser/denoiser.js'
+import { type Denoiser, DenoiserLost, type Outage, type Pass, type Revealed } from '../denoiser/denoiser.js'
 import { RequestError } from '../errors.js'
 import { Admission } from './admission.js'
 import { applyRevealed, type Batch, fillBatch, nextBatch, PassAssembler } from './batch.js'
@@ -106,12 +106,14 @@ export class Scheduler {
 
   /**
    * Takes all of these sequences, which are of one priority, or none. Read each one's `stream`.
-   * @throws {RequestError} `overloaded`, with when to come back, or `draining`
+   * @throws {RequestError} `overloaded` or `unavailable`, with when to come back, or `draining`
    */
   submit(sequences: readonly Sequence[]): void {
     if (this.#draining) {
       throw new RequestError('draining', 'The server is shutting down and takes no new work.')
     }
+    const { outage } = this.#denoiser
+    if (outage) throw this.#refuseDuring(outage, sequences)
     const admission = this.#admissionOf(sequences[0]!)
     admission.add(sequences)
     const over = admission.queued - this.#options.maxQueue
@@ -263,6 +265,12 @@ export class Scheduler {
     this.#outcomes[outcome]++
     if (sequence.done && !sequence.struck) this.#counts.emptySteps += sequence.steps - sequence.passesDone
     sequence.stream.end(error)
+  }
+
+  #refuseDuring({ reason, retryAfterMs }: Outage, sequences: readonly Sequence[]): RequestError {
+    this.#outcomes.refused += sequences.length
+    const { name } = this.#denoiser.manifest
+    return new RequestError('unavailable', `The model ${name} is out of service: ${reason}`, { retryAfterMs })
   }
 
   #refuse(sequences: readonly Sequence[], over: number): RequestError {

@@ -1,11 +1,10 @@
-import { readFile, rename } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile } from 'node:fs/promises'
 import t, { type Test } from 'tap'
 import { missingCudaProvider } from '../../src/denoiser/cuda-provider.js'
 import { DenoiserLost, type Revealed } from '../../src/denoiser/denoiser.js'
 import { loadManifest } from '../../src/denoiser/manifest.js'
 import { type DenoiserOptions, RemoteDenoiser } from '../../src/denoiser/remote-denoiser.js'
-import { copyToy, golden, toPass, toys } from './toy.js'
+import { golden, toPass, toys } from './toy.js'
 
 const given = golden['toy-mixture'].passes[0]!
 const pass = toPass(given, true)
@@ -91,22 +90,6 @@ t.test('a hung process is killed and replaced', async (t) => {
   await t.rejects(denoiser.run(pass), { name: 'DenoiserLost', message: /no answer within 1500 ms/ })
   t.same(values(await denoiser.run(pass)), values(before))
   t.match(log.join('\n'), /no answer within 1500 ms/)
-})
-
-t.test('a process that cannot be replaced fails what waits, in one line, until it can', async (t) => {
-  const folder = await copyToy(t)
-  const { denoiser } = await start(t, {}, folder)
-  const graph = join(folder, 'denoiser.onnx')
-  await rename(graph, `${graph}.away`)
-  process.kill((await children())[0]!, 'SIGKILL')
-  await t.rejects(denoiser.run(pass), DenoiserLost)
-  await t.rejects(denoiser.run(pass), {
-    message: /^its process could not be replaced: .*denoiser\.onnx: [^\n]+$/
-  })
-  t.notOk(denoiser.ready)
-  await rename(`${graph}.away`, graph)
-  t.same(Array.from((await denoiser.run(pass)).tokens), given.expected.revealed)
-  t.ok(denoiser.ready)
 })
 
 t.test('closing ends the process, what it runs and what waits', async (t) => {

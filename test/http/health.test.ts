@@ -10,7 +10,7 @@ t.test('live while the process is, ready while requests are taken', async (t) =>
     status: 'ready',
     models: [
       {
-        ...{ name: 'table', ready: true, device: 'cpu', fallback: null, restarts: 0 },
+        ...{ name: 'table', ready: true, outage: null, device: 'cpu', fallback: null, restarts: 0 },
         ...{ queued: 0, running: 0, backlog_ms: 0 }
       }
     ]
@@ -22,6 +22,10 @@ t.test('live while the process is, ready while requests are taken', async (t) =>
     t.equal((await app.inject('/health/live')).statusCode, 200)
   }
   state.phase = 'ready'
+  denoiser.outage = { reason: 'no memory', retryAfterMs: 2100 }
+  t.equal((await ready()).statusCode, 503)
+  t.match((await ready()).json(), { status: 'unavailable', models: [{ outage: 'no memory' }] })
+  denoiser.outage = undefined
   denoiser.ready = false
   denoiser.restarts = 1
   denoiser.fallback = 'no GPU was found'

@@ -1,4 +1,8 @@
+import { rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
+import { copyToy } from '../denoiser/toy.js'
 import { post, startServer, TOYS } from './server-process.js'
 
 const request = { model: 'toy-mixture', prompt: ' red', max_tokens: 900, steps: 900, seed: 11 }
@@ -37,6 +41,25 @@ t.test('a denoiser killed again and again costs time, not texts', async (t) => {
   }
   t.equal(await disturbed, undisturbed)
   t.ok(kills > 1, `killed ${kills} times`)
+})
+
+t.test('a model whose process cannot be replaced is refused at once, until it can', async (t) => {
+  const folder = await copyToy(t)
+  const { url, denoisers } = await startServer(t, '--model', folder, '--device', 'cpu')
+  const graph = join(folder, 'denoiser.onnx')
+  await rename(graph, `${graph}.away`)
+  process.kill((await denoisers())[0]!, 'SIGKILL')
+  const ready = async () => (await fetch(`${url}/health/ready`)).json() as Promise<{ status: string }>
+  while ((await ready()).status !== 'unavailable') await setTimeout(20)
+  t.match(await ready(), { models: [{ ready: false, outage: /denoiser\.onnx/ }] })
+  const refusal = await post(`${url}/v1/completions`, { prompt: ' red', max_tokens: 2 })
+  t.equal(refusal.status, 503)
+  t.ok(Number(refusal.headers.get('retry-after')) >= 1)
+  t.ok(Number(refusal.headers.get('retry-after-ms')) >= 1000)
+  t.match(await refusal.json(), { error: { code: 'unavailable', message: /toy-mixture.*denoiser\.onnx/ } })
+  await rename(`${graph}.away`, graph)
+  while ((await ready()).status !== 'ready') await setTimeout(20)
+  t.equal((await post(`${url}/v1/completions`, { prompt: ' red', max_tokens: 2 })).status, 200)
 })
 
 t.test('a broken model folder is one line, before the port opens', async (t) => {

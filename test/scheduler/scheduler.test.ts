@@ -395,6 +395,24 @@ t.test('a full queue refuses at once, takes none of the request, and says when t
   t.equal(scheduler.stats.sequences.refused, 2)
 })
 
+t.test('while a denoiser is out of service nothing is taken, and it is said for how long', async (t) => {
+  const denoiser = new TableDenoiser()
+  const scheduler = schedulerOn(denoiser)
+  denoiser.outage = { reason: 'no memory', retryAfterMs: 1234 }
+  t.throws(() => scheduler.submit([makeSequence(5, 1, 1)]), {
+    code: 'unavailable',
+    status: 503,
+    message: 'The model table is out of service: no memory',
+    retryAfterMs: 1234
+  })
+  t.equal(scheduler.stats.sequences.refused, 1)
+  t.equal(scheduler.stats.queued + scheduler.stats.running, 0)
+  denoiser.outage = undefined
+  const text = makeSequence(5, 1, 1)
+  scheduler.submit([text])
+  t.equal((await read(text)).length, 1)
+})
+
 t.test('a denoiser that fails a pass fails its sequences and no others', async (t) => {
   const denoiser = new TableDenoiser()
   const scheduler = schedulerOn(denoiser)
