@@ -19,15 +19,19 @@ import { metadataRoutes } from './http/open-inference/metadata.js'
 import { playgroundRoutes } from './http/playground.js'
 import { requestId } from './http/request-id.js'
 import { logRequests } from './http/request-log.js'
+import { RequestTraces } from './http/request-traces.js'
 import { RouteTable } from './http/route-table.js'
 import { addSecurityHeaders } from './http/security-headers.js'
 import { cutStalledReaders } from './http/stalled-readers.js'
 import { streamRoutes } from './http/stream.js'
 import { tokenizeRoutes } from './http/tokenize.js'
 import { acceptWebSockets } from './http/web-sockets.js'
+import type { Tracing } from './tracing.js'
 
-export interface AppOptions extends Omit<HttpOptions, 'gate'> {
+export interface AppOptions extends Omit<HttpOptions, 'gate' | 'traces'> {
   readonly security: GateOptions
+  /** Follows requests; nothing is traced without. */
+  readonly tracing?: Tracing | undefined
   /** Proxies whose word on a client's address is taken. */
   readonly trustProxy?: readonly string[]
   /** Speaks HTTPS with it. */
@@ -45,6 +49,7 @@ export async function buildApp({
   security,
   trustProxy = [],
   certificate,
+  tracing,
   ...rest
 }: AppOptions): Promise<FastifyInstance> {
   const { limits, engine, metrics } = rest
@@ -72,7 +77,7 @@ export async function buildApp({
   )
   await addSecurityHeaders(app, { allowOrigin: security.allowOrigin, tls: certificate !== undefined })
   const gate = await buildGate(app, security)
-  const options: HttpOptions = { ...rest, gate }
+  const options: HttpOptions = { ...rest, gate, traces: new RequestTraces(tracing) }
   const routes = new RouteTable(app)
   logRequests(app, metrics, gate.access)
   app.setErrorHandler(answerError)
@@ -100,6 +105,7 @@ export async function buildApp({
 /** Everything that needs a model. */
 async function apiRoutes(app: FastifyInstance, options: HttpOptions): Promise<void> {
   app.addHook('onRequest', async (request, reply) => {
+    if (!request.ws) options.traces.follow(request, reply)
     await options.gate.enter(request)
     if (!request.ws) reply.raw.once('close', options.gate.work.take(request))
     if (options.phase() === 'loading') {

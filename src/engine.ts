@@ -3,6 +3,7 @@ import type { Denoiser } from './denoiser/denoiser.js'
 import { Coins } from './diffusion/coin.js'
 import { noiseSchedules } from './diffusion/noise-schedule.js'
 import { RequestError } from './errors.js'
+import type { PassReport } from './scheduler/pass-report.js'
 import type { Scheduler } from './scheduler/scheduler.js'
 import { type Priority, Sequence, type SequenceOptions } from './scheduler/sequence.js'
 import type { CompletionRequest, InfillRequest, Snapshot } from './schemas.js'
@@ -33,6 +34,8 @@ export interface GenerationOptions {
   /** Aborted when the client leaves: its places are free again at once. */
   readonly signal: AbortSignal
   readonly priority?: Priority
+  /** Told of every pass of every text, which is named by its id. */
+  readonly onPass?: ((pass: PassReport, sequence: Sequence, id: string) => void) | undefined
 }
 
 /** The texts of one request on their way. Iterate once; leaving the loop early frees their places. */
@@ -113,13 +116,18 @@ export class Engine<D extends Denoiser = Denoiser> {
     request: Sampling,
     alternatives: number,
     stop: readonly string[],
-    { id, signal, priority = 'interactive' }: GenerationOptions
+    { id, signal, priority = 'interactive', onPass }: GenerationOptions
   ): Generation {
     const { scheduler, tokenizer } = model
     const { manifest } = model.denoiser
     const seed = request.seed ?? randomInt(2 ** 48 - 1)
     const sequences = layouts.map((layout, index) =>
-      newSequence(model, layout, request, { alternatives, priority, coins: new Coins(seed, index) })
+      newSequence(model, layout, request, {
+        alternatives,
+        priority,
+        coins: new Coins(seed, index),
+        onPass: onPass && ((pass, sequence) => onPass(pass, sequence, `${id}/${index}`))
+      })
     )
     signal.throwIfAborted()
     scheduler.submit(sequences)
@@ -166,7 +174,7 @@ function newSequence(
   { denoiser: { manifest }, scheduler }: ServedModel,
   { tokens, windows }: TextLayout,
   request: Sampling,
-  more: Pick<SequenceOptions, 'alternatives' | 'priority' | 'coins'>
+  more: Pick<SequenceOptions, 'alternatives' | 'priority' | 'coins' | 'onPass'>
 ): Sequence {
   const { min, max } = manifest.steps
   const steps = request.steps ?? manifest.steps.default

@@ -1,7 +1,8 @@
 /** What the server counts, as Prometheus reads it. Inner layers return numbers; here they get names. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Engine, Generation, ServedModel } from './engine.js'
-import type { PassReport, SchedulerStats } from './scheduler/scheduler.js'
+import type { PassReport } from './scheduler/pass-report.js'
+import type { SchedulerStats } from './scheduler/scheduler.js'
 import type { ServedDenoiser } from './server-state.js'
 import type { TextEnd, TextEvent } from './text/text.js'
 

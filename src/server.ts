@@ -15,8 +15,9 @@ import { checkAliases, checkModels, modelFolders, startModels, stopModels } from
 import type { Phase } from './server-state.js'
 import { ConfigError } from './setting.js'
 import { stopSignal } from './stop-signal.js'
+import { startTracing } from './tracing.js'
 
-/** How long streams get to say that they were cut short, once time is up. */
+/** How long streams get to say that they were cut short, once time is up; and the last spans to leave. */
 const FAREWELL_MS = 1000
 
 /** Serves until SIGTERM or SIGINT. True when everything that was accepted was finished. */
@@ -28,9 +29,11 @@ export async function serve(config: Config): Promise<boolean> {
   const keys = credentials.keys && new ApiKeys(credentials.keys)
   const engine = new Engine(models, { ...config, aliases })
   const metrics = new Metrics()
+  const tracing = await startTracing((message) => app.log.warn(message))
   let phase: Phase = 'loading'
-  const app = await buildApp({
+  const app: FastifyInstance = await buildApp({
     engine,
+    tracing,
     aliases,
     limits: config,
     metrics,
@@ -56,7 +59,10 @@ export async function serve(config: Config): Promise<boolean> {
 
   await stopSignal()
   phase = 'draining'
-  return drain(engine, app, config.shutdownTimeoutMs)
+  const drained = await drain(engine, app, config.shutdownTimeoutMs)
+  if (tracing)
+    await within(FAREWELL_MS, tracing.stop()).catch((error) => app.log.warn(`tracing: ${error.message}`))
+  return drained
 }
 
 /** Takes new keys and a new certificate; where they cannot be read, the old ones stay. */

@@ -13,6 +13,7 @@ import { Metrics } from '../src/metrics.js'
 import { Scheduler } from '../src/scheduler/scheduler.js'
 import type { Phase, ServedDenoiser } from '../src/server-state.js'
 import { loadTokenizer } from '../src/tokenizer/gpt2-tokenizer.js'
+import type { Tracing } from '../src/tracing.js'
 import { flatCost } from './scheduler/flat-cost.js'
 import { TableDenoiser } from './table-denoiser.js'
 
@@ -62,6 +63,7 @@ export interface BuildOptions {
   readonly limits?: Partial<HttpLimits>
   readonly security?: Partial<GateOptions>
   readonly trustProxy?: readonly string[]
+  readonly tracing?: Tracing
   readonly logPrompts?: boolean
   readonly logger?: FastifyServerOptions['logger']
 }
@@ -100,6 +102,7 @@ export async function build(t: Test, options: BuildOptions = {}) {
     phase: () => state.phase,
     security: { allowOrigin: [], local: true, maxRequestsPerMinute: 0, maxKeyRequests: 100, ...security },
     trustProxy,
+    tracing: options.tracing,
     logPrompts: options.logPrompts ?? false,
     logger: logger ?? false
   })

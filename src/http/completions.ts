@@ -29,14 +29,15 @@ const schema = {
 
 export const completionRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (
   app,
-  { engine, metrics, limits }
+  { engine, metrics, limits, traces }
 ) => {
   app.post('/v1/completions', { schema }, async (request, reply) => {
     const { body } = request
     refuseWithoutStream(body)
     const model = engine.resolve(body.model)
     const bookmark = Bookmark.at(body.stream ? lastEventId(request) : undefined, body, model)
-    const options = { id: newId('cmpl'), signal: departure(reply) }
+    const { onPass } = traces.of(request) ?? {}
+    const options = { id: newId('cmpl'), signal: departure(reply), onPass }
     const generation = metrics.count(engine.complete({ ...body, seed: bookmark.seed }, options))
     const answer = new CompletionAnswer(body, model, generation)
     if (!body.stream) return answer.whole(await readTexts(generation))

@@ -2,6 +2,7 @@ import type { Engine } from '../engine.js'
 import type { Metrics } from '../metrics.js'
 import type { Phase, ServedDenoiser } from '../server-state.js'
 import type { Gate } from './gate.js'
+import type { RequestTraces } from './request-traces.js'
 
 export interface HttpLimits {
   /** Largest body and largest WebSocket message, in bytes. */
@@ -24,6 +25,7 @@ export interface HttpOptions {
   readonly limits: HttpLimits
   readonly metrics: Metrics
   readonly gate: Gate
+  readonly traces: RequestTraces
   readonly logPrompts: boolean
   /** Asked whenever it matters: it changes while the server runs. */
   readonly phase: () => Phase

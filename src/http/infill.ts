@@ -32,13 +32,14 @@ const schema = {
 
 export const infillRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (
   app,
-  { engine, metrics, limits }
+  { engine, metrics, limits, traces }
 ) => {
   app.post('/v1/infill', { schema }, async (request, reply) => {
     const { body } = request
     const model = engine.resolve(body.model)
     const bookmark = Bookmark.at(body.stream ? lastEventId(request) : undefined, body, model)
-    const options = { id: newId('infill'), signal: departure(reply) }
+    const { onPass } = traces.of(request) ?? {}
+    const options = { id: newId('infill'), signal: departure(reply), onPass }
     const generation = metrics.count(engine.infill({ ...body, seed: bookmark.seed }, options))
     if (body.stream) {
       const events = infillStream(retell(generation, bookmark))

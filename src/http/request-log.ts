@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Metrics } from '../metrics.js'
 import type { Access } from './access.js'
 
@@ -12,10 +12,16 @@ export function logRequests(app: FastifyInstance, metrics: Metrics, access: Acce
     reply.raw.once('close', () => {
       const { method, routeOptions, log } = request
       const route = routeOptions.url ?? 'unknown'
-      const status = request.ws ? 101 : reply.raw.writableEnded ? reply.statusCode : LEFT
+      const status = statusOf(request, reply)
       const key = access.keyName(request) // undefined is left out
       log.info({ method, route, status, ms: Math.round(reply.elapsedTime), key }, 'answered')
       metrics.countRequest({ method, route, status }, reply.elapsedTime / 1000)
     })
   })
+}
+
+/** How a request ended, once its connection or its answer has. */
+export function statusOf({ ws }: FastifyRequest, { raw, statusCode }: FastifyReply): number {
+  if (ws) return 101
+  return raw.writableEnded ? statusCode : LEFT
 }

@@ -44,7 +44,7 @@ export class SocketSession {
       message = readMessage(data, isBinary, this.#options.limits.bodyLimit)
       for (const answer of await this.#obey(checkMessage(message, this.#request))) await this.#send(answer)
     } catch (error) {
-      await this.#send(this.#errorEvent(this.#freeId(message), error))
+      await this.#send(errorEvent(this.#freeId(message), toRequestError(error, this.#request)))
     }
   }
 
@@ -78,7 +78,7 @@ export class SocketSession {
 
   #start(message: CompletionMessage | InfillMessage): void {
     const { id } = message
-    const { engine, metrics, limits, gate } = this.#options
+    const { engine, metrics, limits, gate, traces } = this.#options
     if (this.#works.has(id)) {
       const text = `id: expected one that is not in use, got ${JSON.stringify(id)}`
       throw new RequestError('invalid_request', text, { param: 'id' })
@@ -94,8 +94,9 @@ export class SocketSession {
     )
     const { seed } = bookmark
     const controller = new AbortController()
-    const options = { id, signal: controller.signal }
     const release = gate.work.take(this.#request)
+    const trace = traces.begin(message.type, id, this.#request)
+    const options = { id, signal: controller.signal, onPass: trace?.onPass }
     try {
       const generation = metrics.count(
         message.type === 'completion'
@@ -103,14 +104,20 @@ export class SocketSession {
           : engine.infill({ ...message.request, seed }, options)
       )
       this.#works.set(id, { generation, controller })
-      void this.#run(id, generation, bookmark).finally(release)
+      void this.#run(id, generation, bookmark).then((error) => {
+        release()
+        trace?.end(error?.status ?? 200, error?.code)
+      })
     } catch (error) {
       release()
+      const { status, code } = toRequestError(error, this.#request)
+      trace?.end(status, code)
       throw error
     }
   }
 
-  async #run(id: string, generation: Generation, bookmark: Bookmark): Promise<void> {
+  /** Resolves with the error that ended it. */
+  async #run(id: string, generation: Generation, bookmark: Bookmark): Promise<RequestError | undefined> {
     let texts = generation.texts
     try {
       for await (const { event, id: event_id } of retell(generation, bookmark)) {
@@ -118,17 +125,13 @@ export class SocketSession {
         if (event.type === 'sequence-end' && --texts === 0) this.#works.delete(id)
         if (event_id) await this.#send({ ...onTheWire(event), event_id })
       }
+      return undefined
     } catch (error) {
       this.#works.delete(id)
-      await this.#send(this.#errorEvent(id, error))
+      const known = toRequestError(error, this.#request)
+      await this.#send(errorEvent(id, known))
+      return known
     }
-  }
-
-  #errorEvent(id: string | null, error: unknown): ErrorEvent {
-    const known = toRequestError(error, this.#request)
-    const afterMs = retryAfterMs(known)
-    const event: ErrorEvent = { type: 'error', id, error: known.body }
-    return afterMs === undefined ? event : { ...event, retry_after_ms: afterMs }
   }
 
   /** The id that a refused request wanted, unless one in work has it. Other messages end nothing. */
@@ -143,4 +146,10 @@ export class SocketSession {
       this.#socket.send(JSON.stringify(event), () => resolve())
     })
   }
+}
+
+function errorEvent(id: string | null, error: RequestError): ErrorEvent {
+  const afterMs = retryAfterMs(error)
+  const event: ErrorEvent = { type: 'error', id, error: error.body }
+  return afterMs === undefined ? event : { ...event, retry_after_ms: afterMs }
 }

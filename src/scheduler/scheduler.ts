@@ -3,6 +3,7 @@ import { RequestError } from '../errors.js'
 import { Admission } from './admission.js'
 import { applyRevealed, type Batch, fillBatch, nextBatch, PassAssembler } from './batch.js'
 import type { PassCost, PassSize } from './pass-cost.js'
+import type { PassReport } from './pass-report.js'
 import type { Priority, Sequence } from './sequence.js'
 
 export interface SchedulerOptions {
@@ -27,14 +28,6 @@ export type Preference = keyof typeof preferences
 const preferences = {
   latency: { share: 0.9, lanes: 1 },
   throughput: { share: 0.98, lanes: 2 }
-}
-
-export interface PassReport {
-  readonly sequences: number
-  readonly rows: number
-  readonly tokens: number // padded
-  readonly passMs: number // inside the denoiser
-  readonly totalMs: number // with the way there and back
 }
 
 export type Outcome = 'completed' | 'cancelled' | 'failed' | 'refused'
@@ -233,7 +226,10 @@ export class Scheduler {
     const size = { tokens: pass.tokens.length, rows: pass.rows.length }
     // One that lay ready waited for another pass, not for its own way there and back.
     this.#options.cost.observe(size, ahead ? revealed.passMs : totalMs)
-    this.#count({ ...size, sequences: batch.sequences.length, passMs: revealed.passMs, totalMs })
+    const timing = { startedAt: start, passMs: revealed.passMs, totalMs }
+    const report = { ...size, ...timing, number: ++this.#counts.passes, sequences: batch.sequences.length }
+    this.#count(report)
+    for (const sequence of batch.sequences) sequence.options.onPass?.(report, sequence)
   }
 
   async #reveal(pass: Pass): Promise<Revealed> {
@@ -247,7 +243,6 @@ export class Scheduler {
   }
 
   #count(report: PassReport): void {
-    this.#counts.passes++
     this.#counts.rows += report.rows
     this.#counts.steps += report.sequences
     this.#options.onPass?.(report)

@@ -1,6 +1,7 @@
 import type { Coins } from '../diffusion/coin.js'
 import { drawRevealPlan, type PlannedStep } from '../diffusion/reveal-plan.js'
 import type { Window } from '../diffusion/windows.js'
+import type { PassReport } from './pass-report.js'
 import { StepStream, type TokenReveal } from './step-stream.js'
 
 /** Whether somebody waits for a text, or it is written whenever nobody does. */
@@ -20,6 +21,8 @@ export interface SequenceOptions {
   readonly topK: number
   /** How many of the likeliest tokens to report with each reveal. */
   readonly alternatives: number
+  /** Told of every pass that it has had. */
+  readonly onPass?: ((pass: PassReport, sequence: Sequence) => void) | undefined
   /** When the text must be there, on the clock of `performance.now()`. */
   readonly deadline: number | undefined
   readonly priority: Priority

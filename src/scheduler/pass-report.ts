@@ -1,0 +1,10 @@
+/** A pass that has been. */
+export interface PassReport {
+  readonly number: number // from 1
+  readonly startedAt: number // on the clock of `performance.now()`
+  readonly sequences: number
+  readonly rows: number
+  readonly tokens: number // padded
+  readonly passMs: number // inside the denoiser
+  readonly totalMs: number // with the way there and back
+}
