@@ -22,6 +22,7 @@ const FAREWELL_MS = 1000
 
 /** Serves until SIGTERM or SIGINT. True when everything that was accepted was finished. */
 export async function serve(config: Config): Promise<boolean> {
+  process.stderr.on('error', () => {}) // its disk is full or its reader is gone: the log is lost, nothing else
   const checked = await checkModels(modelFolders(config.model))
   const aliases = checkAliases(config.alias, checked)
   const models: ServedModel<DenoiserPool>[] = []

@@ -1,9 +1,10 @@
+import { openSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import { copyToy } from '../denoiser/toy.js'
-import { post, startServer, TOYS } from './server-process.js'
+import { post, startServer, startServerWith, TOYS } from './server-process.js'
 
 const request = { model: 'toy-mixture', prompt: ' red', max_tokens: 900, steps: 900, seed: 11 }
 
@@ -85,4 +86,15 @@ t.test('SIGTERM finishes what was accepted and refuses the rest', async (t) => {
   t.equal((await accepted).status, 200)
   t.match(await events.text(), /data: \[DONE\]/)
   t.equal(await exited, 0)
+})
+
+t.test('a log that cannot be written is lost, and nothing else', async (t) => {
+  const full = await startServerWith(t, { stderr: openSync('/dev/full', 'w') }, ...TOYS)
+  const unread = await startServer(t, ...TOYS)
+  unread.child.stderr!.destroy()
+  for (const { url } of [full, unread]) {
+    for (let texts = 0; texts < 3; texts++) {
+      t.equal((await post(`${url}/v1/completions`, { max_tokens: 3 })).status, 200)
+    }
+  }
 })

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
@@ -14,10 +14,18 @@ export interface ServerProcess {
 }
 
 /** The built server as a user starts it, on a free port. */
-export async function startServer(t: Test, ...flags: string[]): Promise<ServerProcess> {
-  const child = spawn(process.execPath, ['dist/cli.js', 'serve', '--port', '0', ...flags], {
-    stdio: ['ignore', 'pipe', 'pipe']
-  })
+export function startServer(t: Test, ...flags: string[]): Promise<ServerProcess> {
+  return startServerWith(t, {}, ...flags)
+}
+
+/** The same with an environment, or an error output, of its own. */
+export async function startServerWith(
+  t: Test,
+  { env, stderr = 'pipe' }: { env?: NodeJS.ProcessEnv; stderr?: 'pipe' | number },
+  ...flags: string[]
+): Promise<ServerProcess> {
+  const options: SpawnOptions = { stdio: ['ignore', 'pipe', stderr], env: { ...process.env, ...env } }
+  const child = spawn(process.execPath, ['dist/cli.js', 'serve', '--port', '0', ...flags], options)
   t.teardown(async () => {
     if (child.exitCode === null && child.signalCode === null) {
       child.kill('SIGKILL')
@@ -25,15 +33,15 @@ export async function startServer(t: Test, ...flags: string[]): Promise<ServerPr
     }
   })
   let errors = ''
-  child.stderr.on('data', (chunk) => {
+  child.stderr?.on('data', (chunk) => {
     errors += chunk
   })
-  for await (const line of createInterface(child.stdout)) {
+  for await (const line of createInterface(child.stdout!)) {
     const url = line.match(/https?:\/\/127\.0\.0\.1:\d+/)?.[0]
     if (!url) continue
-    child.stdout.resume()
+    child.stdout!.resume()
     const logged = async (message: RegExp) => {
-      while (!message.test(errors)) await once(child.stderr, 'data')
+      while (!message.test(errors)) await once(child.stderr!, 'data')
       errors = ''
     }
     return { url, child, denoisers: () => childrenOf(child.pid!), logged }
