@@ -60,11 +60,7 @@ export async function loadManifest(folder: string): Promise<Manifest> {
   const mismatch = firstMismatch(ManifestSchema, content) ?? contradiction(content as Manifest)
   if (mismatch) throw new ModelError(`${path}: ${mismatch}`)
   const manifest = content as Manifest
-  // Variants share files.
-  const files = new Map(
-    manifest.variants.flatMap((variant) => variant.files).map((file) => [Object.values(file).join(), file])
-  )
-  await checkModelFiles(folder, [...files.values()])
+  await checkModelFiles(folder, manifest)
   return manifest
 }
 

@@ -6,6 +6,9 @@ import { ModelError } from './model-error.js'
 import type { Variant } from './variant.js'
 
 type ModelFile = Variant['files'][number]
+interface ModelFiles {
+  readonly variants: readonly Pick<Variant, 'files'>[]
+}
 
 const grouped = new Intl.NumberFormat('en-US')
 
@@ -13,9 +16,13 @@ const grouped = new Intl.NumberFormat('en-US')
  * Checks the files that a manifest lists: all their sizes first, which costs nothing, then their contents.
  * @throws {ModelError} one line that names the file
  */
-export async function checkModelFiles(folder: string, files: readonly ModelFile[]): Promise<void> {
-  for (const file of files) await checkSize(join(folder, file.path), file)
-  for (const file of files) await checkContent(join(folder, file.path), file)
+export async function checkModelFiles(folder: string, { variants }: ModelFiles): Promise<void> {
+  // Variants share files.
+  const files = new Map(
+    variants.flatMap((variant) => variant.files).map((file) => [Object.values(file).join(), file])
+  )
+  for (const file of files.values()) await checkSize(join(folder, file.path), file)
+  for (const file of files.values()) await checkContent(join(folder, file.path), file)
 }
 
 async function checkSize(path: string, { bytes }: ModelFile): Promise<void> {

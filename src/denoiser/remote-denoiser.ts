@@ -11,6 +11,7 @@ import {
 import { type ChildOptions, DenoiserChild, NotBegun } from './denoiser-child.js'
 import { type FirstChild, startFirst } from './first-child.js'
 import type { Manifest } from './manifest.js'
+import { checkModelFiles } from './model-files.js'
 import { warmUpPass } from './warm-up-pass.js'
 
 export interface DenoiserOptions {
@@ -166,6 +167,8 @@ export class RemoteDenoiser implements Denoiser {
   /** It runs on the device of the first, so that the same pass reveals the same tokens. */
   async #startSuccessor(): Promise<DenoiserChild> {
     this.#restarts++
+    // With other weights the texts under way would go on as other texts.
+    await checkModelFiles(this.#options.folder, this.manifest)
     this.#child = await DenoiserChild.start(this.#options)
     this.#watch(this.#child)
     return this.#child

@@ -1,10 +1,11 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { missingCudaProvider } from '../../src/denoiser/cuda-provider.js'
 import { DenoiserLost, type Revealed } from '../../src/denoiser/denoiser.js'
 import { loadManifest } from '../../src/denoiser/manifest.js'
 import { type DenoiserOptions, RemoteDenoiser } from '../../src/denoiser/remote-denoiser.js'
-import { golden, toPass, toys } from './toy.js'
+import { copyToy, golden, toPass, toys } from './toy.js'
 
 const given = golden['toy-mixture'].passes[0]!
 const pass = toPass(given, true)
@@ -90,6 +91,18 @@ t.test('a hung process is killed and replaced', async (t) => {
   await t.rejects(denoiser.run(pass), { name: 'DenoiserLost', message: /no answer within 1500 ms/ })
   t.same(values(await denoiser.run(pass)), values(before))
   t.match(log.join('\n'), /no answer within 1500 ms/)
+})
+
+t.test('no process opens other weights than the first one did', async (t) => {
+  const folder = await copyToy(t)
+  const { denoiser } = await start(t, {}, folder)
+  const graph = join(folder, 'denoiser.onnx')
+  const content = await readFile(graph)
+  content[content.length >> 1]! ^= 1
+  await writeFile(graph, content)
+  process.kill((await children())[0]!, 'SIGKILL')
+  await t.rejects(denoiser.run(pass), DenoiserLost)
+  await t.rejects(denoiser.run(pass), { message: /denoiser\.onnx: expected sha256 [^\n]+$/ })
 })
 
 t.test('closing ends the process, what it runs and what waits', async (t) => {

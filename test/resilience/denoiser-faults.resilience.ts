@@ -94,7 +94,7 @@ trial(
         while (performance.now() < until) {
           const answer = await post(`${url}/v1/completions`, request)
           const body = await answer.text()
-          if (answer.status >= 500 && /"code":"(denoiser_failed|loading)"/.test(body)) told++
+          if (answer.status >= 500 && /"code":"\w+"/.test(body)) told++
           else if (answer.status !== 200 || JSON.parse(body).choices[0].text !== expected) lost.push(body)
         }
       }

@@ -75,7 +75,7 @@ else
     const { url, child } = server
     const expected = await textOf(url, request)
     const lost: string[] = []
-    const rounds = 10
+    const rounds = 4
     for (let round = 0; round < rounds; round++) {
       const most = (await descriptors(server)) + SPARE
       execFileSync('prlimit', ['--pid', String(child.pid), `--nofile=${most}:`])
