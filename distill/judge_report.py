@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from distill.judge_model import Judge
+from distill.judge_texts import DATA
 
 
 def environment(judge: Judge) -> dict[str, Any]:
@@ -31,9 +32,9 @@ def table(report: dict[str, Any]) -> str:
     ]
     for r in report["results"]:
         cells = [
-            f"`{r['model']}`" if r["steps"] else "data (held out)",
+            "data (held out)" if r["model"] == DATA else f"`{r['model']}`",
             str(r["steps"] or ""),
-            f"{r['passes']:.1f}" if r["steps"] else "",
+            "" if r["passes"] is None else f"{r['passes']:.1f}",
             "{value:.1f} ({low:.1f} to {high:.1f})".format(**r["perplexity"]),
             "{value:.2f} ({low:.2f} to {high:.2f})".format(**r["entropy"]),
             ", ".join(f"{share:.2f}" for share in r["distinct"]),
@@ -43,9 +44,11 @@ def table(report: dict[str, Any]) -> str:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     prompt = f", {settings['prefix']} of a held-out document before" if settings["prefix"] else ""
+    protocol = f"Protocol: {settings['protocol']}, up to {settings['tokens']} tokens a text{prompt}."
+    what = f"Texts as they were in {settings['texts']}." if settings["texts"] else protocol
     lines += [
         "",
-        f"Judge: {report['judge']}, {report['precision']}. Protocol: {settings['protocol']}, up to {settings['tokens']} tokens a text{prompt}. "
+        f"Judge: {report['judge']}, {report['precision']}. {what} "
         f"95 % intervals by bootstrap. {report['date']}, {report['machine']}.",
         "",
         f"    {report['command']}",

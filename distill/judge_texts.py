@@ -1,6 +1,7 @@
 """The texts to judge: what the server writes, and held-out ones of the same length."""
 
 import json
+import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,29 @@ def prompts_and_data(config: JudgeConfig, tokenizer: Tokenizer) -> tuple[list[Pr
     ]
     prompts = [Prompt(prefix, tokenizer.decode(prefix)) for prefix, _ in pairs] if config.prefix else [Prompt([], "")]
     return prompts, TextSet(DATA, data)
+
+
+def read_texts(config: JudgeConfig, tokenizer: Tokenizer) -> tuple[list[Prompt], list[TextSet]]:
+    """What others had written: a set for each model and number of steps of the file, and the prompts that the texts go on from."""
+    prompts: dict[str, int] = {}
+    sets: dict[tuple[str, int | None], TextSet] = {}
+    try:
+        lines = Path(config.texts).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeError) as error:
+        sys.exit(f"--texts: expected a file of texts, got {config.texts!r} ({error})")
+    for number, line in enumerate(lines, 1):
+        try:
+            found = json.loads(line)
+            text = found["text"] if "text" in found else tokenizer.decode(found["tokens"])
+            prompt = prompts.setdefault(found.get("prompt", ""), len(prompts))
+            model, steps = found["model"], found["steps"]
+        except (ValueError, KeyError, TypeError) as error:
+            sys.exit(f"--texts: line {number}: expected model, steps, and text or tokens, got {line!r} ({error!r})")
+        one = sets.setdefault((model, steps), TextSet(model, [], steps))
+        one.texts.append(Text(text, found.get("finish_reason", "length"), prompt))
+    if not sets:
+        sys.exit(f"--texts: expected a text a line, got none in {config.texts}")
+    return [Prompt(tokenizer.encode(text).ids, text) for text in prompts], list(sets.values())
 
 
 def sample(config: JudgeConfig, prompts: list[Prompt]) -> list[TextSet]:

@@ -71,10 +71,12 @@ async function bench({ quick, ...flags }: { quick?: boolean }): Promise<void> {
     const interrupt = new AbortController()
     process.once('SIGINT', () => interrupt.abort())
     const { bench } = await import('./commands/bench.js')
+    const { stdout: output, stderr: progress } = process
     const holds = await bench({
       settings,
-      output: process.stdout,
-      progress: process.stderr,
+      python: settings.python ?? process.env.PYTHON ?? 'python3',
+      output,
+      progress,
       signal: interrupt.signal,
       command: commandLine(process.argv.slice(2))
     })

@@ -126,6 +126,19 @@ export function choice<T extends string>(
   }
 }
 
+/** On or off; on a command line the flag alone. */
+export function toggle(options: Words): Setting<boolean> {
+  return {
+    ...options,
+    argument: '',
+    expected: 'no value',
+    default: false,
+    defaultText: 'off',
+    many: false,
+    parse: () => true
+  }
+}
+
 export function list<T>(
   options: Words & {
     argument: string

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer
 
 from distill.config import parse_arguments
 from distill.diversity import distinct, entropy, ngrams, self_bleu
@@ -15,6 +16,7 @@ from distill.held_out import documents, split_documents
 from distill.judge_config import JudgeConfig
 from distill.judge_model import Judge, find_judge, load_judge
 from distill.judge_report import write_evaluation
+from distill.judge_texts import read_texts
 from distill.score import batches, interval, perplexity, token_nll
 from distill.served import CLI, complete, complete_all, server, wait_until_ready
 from distill.vocabulary import END_OF_TEXT
@@ -273,6 +275,34 @@ def test_judges_a_served_model_from_the_command_line(judge_folder: Path, tmp_pat
         assert complete(url, {"max_tokens": 4})["finish_reason"] in ("stop", "length")
     written = json.loads((tmp_path / "toy-mixture" / "model.json").read_text())["evaluation"]
     assert [(entry["steps"], entry["protocol"]) for entry in written] == [(2, protocol), (4, protocol)]
+
+
+def test_judges_texts_of_a_file(judge_folder: Path, tmp_path: Path) -> None:
+    tokenizer = Tokenizer.from_file("models/tokenizers/gpt2/tokenizer.json")
+    lines: list[dict[str, object]] = [
+        {"model": "a", "steps": 4, "text": " red green blue"},
+        {"model": "a", "steps": 4, "tokens": tokenizer.encode(" blue green red").ids},
+        {"model": "a", "steps": 8, "prompt": " green", "text": " red green blue"},
+        {"model": "b", "steps": None, "text": ""},
+        {"model": "b", "steps": None, "text": " red green blue"},
+    ]
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    run(f"--texts={tmp_path / 'texts.jsonl'}", f"--out={tmp_path / 'out'}", f"--judge={judge_folder}")
+    report = json.loads((tmp_path / "out" / "judge.json").read_text())
+    found = [(r["model"], r["steps"], r["samples"], r["empty"]) for r in report["results"]]
+    assert found == [("a", 4, 2, 0), ("a", 8, 1, 0), ("b", None, 1, 1)]
+    after_prompt, alone = (r["perplexity"]["value"] for r in report["results"][1:])
+    assert after_prompt != alone
+    assert "| `b` |  |" in (tmp_path / "out" / "judge.md").read_text()
+
+
+@pytest.mark.parametrize("line", ["no json", '{"model": "a", "steps": 4}', '{"model": "a", "text": "b"}', "7"])
+def test_a_line_that_is_no_text_is_named(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "texts.jsonl"
+    file.write_text('{"model": "a", "steps": 4, "text": "b"}\n' + line + "\n")
+    tokenizer = Tokenizer.from_file("models/tokenizers/gpt2/tokenizer.json")
+    with pytest.raises(SystemExit, match="--texts: line 2: expected model, steps, and text or tokens"):
+        read_texts(JudgeConfig(out="o", texts=str(file)), tokenizer)
 
 
 def run(*flags: str) -> None:

@@ -3,14 +3,17 @@ import type { Tokenizer } from '../tokenizer/tokenizer.js'
 import { Backlog } from './backlog.js'
 import { type Call, Caller } from './call.js'
 import { runSlice } from './load.js'
+import type { Perplexity } from './perplexity.js'
 import { type Extent, interleave, type Load, nameOf, type Run } from './plan.js'
 import { Samples, type Variety } from './samples.js'
+import { type ServerFigures, ServerUse, type Watched } from './server-use.js'
 import { type Figures, Tally } from './tally.js'
-import type { Texts } from './text.js'
+import type { Text, Texts } from './text.js'
 import type { Transport } from './transport.js'
 
 export interface MeasurementOptions {
   readonly transport: Transport
+  readonly watched: Watched
   readonly tokenizer: Tokenizer
   readonly runs: readonly Run[]
   readonly loads: readonly Load[]
@@ -25,6 +28,8 @@ export interface MeasurementOptions {
   readonly sloMs: number
   readonly signal: AbortSignal
   readonly onProgress: (progress: Progress) => void
+  /** Told of each text that was timed. */
+  readonly onText: (run: Run, text: Text, written: string) => void
 }
 
 export interface Progress {
@@ -35,19 +40,13 @@ export interface Progress {
   readonly share: number
 }
 
-/** Generative perplexity, with its 95 % interval. */
-export interface Perplexity {
-  readonly value: number
-  readonly low: number
-  readonly high: number
-}
-
 /** A run under a load. */
 export interface Result extends Run {
   readonly load: Load
   readonly figures: Figures
+  readonly server: ServerFigures
   readonly variety: Variety
-  /** Of the same texts under a judge; only where there was one. */
+  /** Of the texts of this run under any load, where a judge was asked. */
   readonly perplexity?: Perplexity
   /** Why this load is more than the server can do; null where it is not. Higher loads of the run are then left out. */
   readonly saturation: string | null
@@ -65,7 +64,7 @@ export async function measure(options: MeasurementOptions): Promise<Result[]> {
   let runs = options.runs
   for (const [index, load] of loads.entries()) {
     if (signal.aborted) break
-    const cells = new Map(runs.map((run) => [run, new Cell(options.sloMs, usualMs.get(run)!)]))
+    const cells = new Map(runs.map((run) => [run, new Cell(options, run, usualMs.get(run)!)]))
     await warmUp(options, caller, load, cells)
     const slices = interleave(runs, load, rounds, extent)
     for (const [turn, slice] of slices.entries()) {
@@ -73,26 +72,32 @@ export async function measure(options: MeasurementOptions): Promise<Result[]> {
       const { run } = slice
       const cell = cells.get(run)!
       const calls: Call[] = []
+      const end = await cell.use.begin()
       const span = await runSlice(slice, {
         ...options,
         caller,
         usualMs: () => cell.usualMs,
-        onCall(call, { seed }) {
+        onCall(call, text) {
           calls.push(call)
           cell.tally.add(call)
-          if (call.written) cell.samples.add(seed, call.written.text)
+          if (call.written) {
+            cell.samples.add(text, call.written.text)
+            options.onText(run, text, call.written.text)
+          }
           const share = (index + turn / slices.length) / loads.length
           options.onProgress({ load, run, done: cell.tally.done, share })
         }
       })
+      await end()
       cell.tally.addSlice(span, calls)
       if (!signal.aborted) cell.backlog.addSlice(span, calls)
     }
-    for (const [run, { tally, samples, backlog }] of cells) {
+    for (const [run, { tally, samples, backlog, use }] of cells) {
       if (tally.calls === 0) continue
       const { figures } = tally
       const variety = samples.variety(options.tokenizer)
-      results.push({ ...run, load, figures, variety, saturation: saturationOf(load, figures, backlog) })
+      const saturation = saturationOf(load, figures, backlog)
+      results.push({ ...run, load, figures, server: use.figures, variety, saturation })
     }
     runs = runs.filter((run) => !results.some((r) => nameOf(r) === nameOf(run) && r.saturation !== null))
   }
@@ -104,10 +109,12 @@ class Cell {
   readonly tally: Tally
   readonly samples = new Samples()
   readonly backlog = new Backlog()
+  readonly use: ServerUse
   readonly #firstMs: number
 
-  constructor(sloMs: number, firstMs: number) {
+  constructor({ sloMs, watched }: MeasurementOptions, run: Run, firstMs: number) {
     this.tally = new Tally(sloMs)
+    this.use = new ServerUse(watched, run.model)
     this.#firstMs = firstMs
   }
 

@@ -7,6 +7,7 @@ const CLI = fileURLToPath(new URL('../cli.js', import.meta.url))
 
 export interface OwnServer {
   readonly url: string
+  readonly pid: number
   stop(): Promise<void>
 }
 
@@ -22,6 +23,7 @@ export async function startOwnServer(): Promise<OwnServer> {
     child.stdout.resume()
     return {
       url,
+      pid: child.pid!,
       async stop() {
         child.kill('SIGTERM')
         await ended

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { cautions } from './caution.js'
 import type { MeasuredDocument } from './document.js'
 import { chartsOf } from './report-charts.js'
-import { cellsOf, columns } from './table.js'
+import { rowsOf } from './table.js'
 import { verdicts } from './verdict.js'
 
 const ours = (name: string) => readFileSync(new URL(`../../report/${name}`, import.meta.url), 'utf8')
@@ -16,6 +16,7 @@ const escaped = (text: string) => text.replace(/[&<>"']/g, (character) => `&#${c
 
 export function report({ fewstep, date, machine, command, settings, results }: MeasuredDocument): string {
   const charts = chartsOf(results)
+  const [heads, ...rows] = rowsOf(results)
   const day = date.slice(0, 16).replace('T', ' ')
   return `<!doctype html>
 <html lang="en">
@@ -33,8 +34,8 @@ export function report({ fewstep, date, machine, command, settings, results }: M
 ${charts.map(chartFrame).join('\n')}
 <section aria-labelledby="figures"><h2 id="figures">All figures</h2>
 <div class="wide" tabindex="0" role="region" aria-label="Table of all figures"><table>
-<thead><tr>${columns.map(([head]) => `<th scope="col">${escaped(head)}</th>`).join('')}</tr></thead>
-<tbody>${cellsOf(results).map(row).join('')}</tbody>
+<thead><tr>${heads!.map((head) => `<th scope="col">${escaped(head)}</th>`).join('')}</tr></thead>
+<tbody>${rows.map(row).join('')}</tbody>
 </table></div>
 <p class="hint">Milliseconds are of whole texts, from when each was due. Goodput: the share done within ${escaped(String(settings.sloMs))} ms. Entropy and distinct-2 are of the very texts that were timed.</p>
 </section>

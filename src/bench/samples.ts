@@ -1,5 +1,6 @@
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
 import { distinct, entropy } from './diversity.js'
+import type { Text } from './text.js'
 
 /** How varied the texts of a run are. */
 export interface Variety {
@@ -12,20 +13,25 @@ export interface Variety {
 /** Texts kept of a run: enough to tell a tenth of a nat, and bounded. */
 const MOST = 256
 
+export interface Sample {
+  readonly prompt: string
+  readonly text: string
+}
+
 /** Texts that were timed, the first ones of a run, each seed once. */
 export class Samples {
-  readonly #texts = new Map<number, string>()
+  readonly #samples = new Map<number, Sample>()
 
-  add(seed: number, text: string): void {
-    if (this.#texts.size < MOST) this.#texts.set(seed, text)
+  add({ seed, prompt }: Text, text: string): void {
+    if (this.#samples.size < MOST) this.#samples.set(seed, { prompt, text })
   }
 
-  get texts(): readonly string[] {
-    return [...this.#texts.values()]
+  get all(): readonly Sample[] {
+    return [...this.#samples.values()]
   }
 
   variety(tokenizer: Tokenizer): Variety {
-    const texts = this.texts.map((text) => tokenizer.encode(text)).filter((tokens) => tokens.length > 0)
+    const texts = this.all.map(({ text }) => tokenizer.encode(text)).filter((tokens) => tokens.length > 0)
     const entropies = texts.map(entropy)
     return {
       texts: texts.length,

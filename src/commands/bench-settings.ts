@@ -13,6 +13,7 @@ import {
   real,
   type Setting,
   text,
+  toggle,
   type Values
 } from '../setting.js'
 
@@ -161,6 +162,15 @@ export const benchSettings = {
     default: 2000,
     description: 'Goodput is the share of requests that end within so many milliseconds.'
   }),
+  judge: toggle({
+    ...output,
+    description:
+      'Tells the perplexity of the texts that were timed, under a language model; afterwards, and it takes a while. Needs Python with distill.'
+  }),
+  python: optional(
+    text({ ...output, argument: 'path', default: '', description: 'The Python for that.' }),
+    'PYTHON of the environment, or python3'
+  ),
   html: text({
     ...output,
     argument: 'file',

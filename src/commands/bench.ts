@@ -7,9 +7,10 @@ import { availableCores } from '../available-cores.js'
 import { broken } from '../bench/assertion.js'
 import { cautions } from '../bench/caution.js'
 import type { MeasuredDocument } from '../bench/document.js'
-import { measure, type Progress } from '../bench/measurement.js'
+import { measure, type Progress, type Result } from '../bench/measurement.js'
 import { OutputFile } from '../bench/output-file.js'
 import { startOwnServer } from '../bench/own-server.js'
+import { checkJudge, Judge, type Perplexity } from '../bench/perplexity.js'
 import { type Extent, type Load, loadName, nameOf, type Run, type TransportName } from '../bench/plan.js'
 import { report } from '../bench/report.js'
 import { type Served, servedAt } from '../bench/served.js'
@@ -26,6 +27,8 @@ const TOKENIZER = fileURLToPath(new URL('../../models/tokenizers/gpt2', import.m
 
 export interface BenchOptions {
   readonly settings: BenchSettings
+  /** That judges, where `settings.judge` says so. */
+  readonly python: string
   readonly output: WriteStream
   readonly progress: WriteStream
   readonly signal: AbortSignal
@@ -44,31 +47,44 @@ const BUNDLED_RUNS: readonly RunWish[] = [
  * @returns whether all that was asserted holds
  */
 export async function bench(options: BenchOptions): Promise<boolean> {
-  const { settings } = options
+  const { settings, python, output, signal } = options
+  if (settings.judge) await checkJudge(python)
   const files = {
     html: await OutputFile.at('html', settings.html),
     json: settings.json === null ? undefined : await OutputFile.at('json', settings.json)
   }
   try {
-    const measured = await measureAndTell(options)
-    await files.html.write(report(measured))
-    await files.json?.write(`${JSON.stringify(measured, null, 2)}\n`)
-    options.output.write(`\nReport: ${files.html.path}\n`)
-    const failures = broken(settings.assert, measured.results)
-    options.output.write(failures.map((failure) => `does not hold: ${failure}\n`).join(''))
+    const judge = settings.judge ? new Judge(python) : undefined
+    const measured = await measureServer(options, judge)
+    const [results, fault] = judge && !signal.aborted ? await judged(measured, judge) : [measured, []]
+    const words = [...verdicts(results), ...cautions(results), ...fault]
+    output.write(`\n${table(results)}\n\n${words.join('\n')}\n`)
+    const document = documentOf(options, results)
+    await files.html.write(report(document))
+    await files.json?.write(`${JSON.stringify(document, null, 2)}\n`)
+    output.write(`\nReport: ${files.html.path}\n`)
+    const failures = broken(settings.assert, results)
+    output.write(failures.map((failure) => `does not hold: ${failure}\n`).join(''))
     return failures.length === 0
   } finally {
     await Promise.all([files.html.discard(), files.json?.discard()])
   }
 }
 
-async function measureAndTell({
-  settings,
-  output,
-  progress,
-  signal,
-  command
-}: BenchOptions): Promise<MeasuredDocument> {
+function documentOf({ settings, command }: BenchOptions, results: readonly Result[]): MeasuredDocument {
+  const { key: _, ...asked } = settings
+  return {
+    fewstep: fewstepVersion,
+    date: new Date().toISOString(),
+    machine: `${availableCores()} cores ${cpus()[0]?.model ?? ''}`.trim(),
+    command,
+    settings: asked,
+    results
+  }
+}
+
+/** On a server that runs, or on one of its own, which has ended when this returns. */
+async function measureServer({ settings, progress, signal }: BenchOptions, judge?: Judge): Promise<Result[]> {
   const prompts = settings.prompts === null ? [''] : await readPrompts(settings.prompts)
   const own = settings.url === null ? await startOwnServer() : undefined
   let transport: Transport | undefined
@@ -83,32 +99,36 @@ async function measureAndTell({
     const results = await measure({
       ...settings,
       transport,
+      watched: { url, key, pid: own?.pid },
       tokenizer: await loadTokenizer(TOKENIZER),
       texts: { ...settings, prompts },
       runs,
       loads,
       extent: extentOf(settings),
       signal,
-      onProgress: (state) => screen?.draw([{ text: progressLine(state, progress.columns), style: 'note' }])
+      onProgress: (state) => screen?.draw([{ text: progressLine(state, progress.columns), style: 'note' }]),
+      onText: (run, text, written) => judge?.add(run, text, written)
     })
     screen?.clear()
-    const words = [...verdicts(results), ...cautions(results)]
-    output.write(`\n${table(results)}\n\n${words.join('\n')}\n`)
-    const { key: _, ...asked } = settings
-    const machine = `${availableCores()} cores ${cpus()[0]?.model ?? ''}`.trim()
-    return {
-      fewstep: fewstepVersion,
-      date: new Date().toISOString(),
-      machine,
-      command,
-      settings: asked,
-      results
-    }
+    return results
   } finally {
     await transport?.close()
     await own?.stop()
   }
 }
+
+/** The results with perplexities; what was measured is not lost when the judge fails. */
+async function judged(results: Result[], judge: Judge): Promise<[Result[], fault: string[]]> {
+  try {
+    const perplexities = await judge.perplexities()
+    return [results.map((result) => withPerplexity(result, perplexities.get(nameOf(result)))), []]
+  } catch (error) {
+    return [results, [`no perplexity: ${(error as Error).message}`]]
+  }
+}
+
+const withPerplexity = (result: Result, perplexity?: Perplexity): Result =>
+  perplexity ? { ...result, perplexity } : result
 
 async function readPrompts(file: string): Promise<string[]> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {

@@ -11,7 +11,7 @@ export function addOptions(
     const { argument, description, defaultText, group } = setting
     const variable = variables ? ` [${variableOf(name)}]` : ''
     const option = new Option(
-      `${flagOf(name)} <${argument}>`,
+      argument ? `${flagOf(name)} <${argument}>` : flagOf(name),
       `${description} Default: ${defaultText}.${variable}`
     )
     option.helpGroup(`${group}:`)

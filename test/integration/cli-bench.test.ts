@@ -24,8 +24,9 @@ t.test('two runs side by side, on a server of its own: table, verdict and figure
   t.match(stdout, /student, \d steps: [\d.]+x the throughput of student, \d steps/)
   const { results, settings } = JSON.parse(await readFile(file, 'utf8'))
   t.equal(settings.maxTokens, 12)
-  for (const { figures, variety, steps } of results) {
+  for (const { figures, variety, server, steps } of results) {
     t.ok(figures.requests.done > 0 && figures.requests.failed === 0)
+    t.ok(server.batch >= 1 && server.residentMiB > 50 && server.cpuShare > 0)
     t.ok(figures.stepsPerText > 1 && figures.stepsPerText <= steps && figures.split.passes > 0)
     t.ok(figures.passesPerText <= steps && figures.latency.p50 <= figures.latency.max)
     t.ok(variety.entropy > 0 && variety.texts > 0)
@@ -122,6 +123,10 @@ const refused: [flags: string[], message: RegExp][] = [
     /^fewstep: --html: expected a file that can be written, got \/no\/such\/folder\/report.html \(ENOENT\)\n$/
   ],
   [['--assert', 'speed>1'], /^fewstep: --assert: expected a metric, .*, got "speed>1"\n$/],
+  [
+    ['--judge', '--python', '/no/python'],
+    /^fewstep: --judge: expected a Python .*, got \/no\/python \(ENOENT\)\n$/
+  ],
   [
     ['--prompts', '/no/such/file'],
     /^fewstep: --prompts: expected a file of prompts, got \/no\/such\/file \(ENOENT\)\n$/
