@@ -1,10 +1,10 @@
 import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { checkJudge, Judge } from '../../src/bench/perplexity.js'
 
 /** A Python of which only the judge is there: it tells what it was given. */
-function python(t: { testdir: (files: object) => string }, script: string): string {
+function python(t: Test, script: string): string {
   const path = join(t.testdir({ python: `#!/usr/bin/env node\n${script}` }), 'python')
   chmodSync(path, 0o755)
   return path
