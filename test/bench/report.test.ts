@@ -27,7 +27,10 @@ t.test('speed against quality: a curve for each model, over its steps', async (t
   t.equal(pareto!.y, 'entropy, nats')
   const { x, y } = distribution!.series[0]!.points.at(-1)!
   t.same([Math.round(x), y], [110, 100])
-  const judged = runs.map((result) => ({ ...result, perplexity: { value: 60, low: 50, high: 70 } }))
+  const judged = runs.map((result) => ({
+    ...result,
+    perplexity: { value: 60, low: 50, high: 70, texts: 1, judge: 'j' }
+  }))
   t.equal(chartsOf(judged)[0]!.y, 'perplexity')
 })
 

@@ -23,8 +23,9 @@ export function resultOf(
     for (const call of calls) tally.add(call as never)
     tally.addSlice({ start, stop: now }, calls as never)
   }
+  const server = { batch: 1, passesPerSecond: 1, tokensPerPass: 1, cpuShare: 1, residentMiB: 1 }
   const variety = { texts: 1, entropy: 4 + steps / 100, distinct2: 0.7 }
-  return { model, steps, load, figures: tally.figures, variety, saturation: null }
+  return { model, steps, load, figures: tally.figures, server, variety, saturation: null }
 }
 
 export const closed = (concurrency: number): Load => ({ kind: 'closed', concurrency })
