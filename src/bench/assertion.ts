@@ -33,6 +33,7 @@ export const metrics: readonly string[] = [
   ...endings.map((ending) => `requests.${ending}`),
   'entropy',
   'distinct2',
+  'repetition',
   'perplexity'
 ]
 

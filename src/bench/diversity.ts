@@ -23,6 +23,14 @@ export function distinct(texts: readonly Tokens[], n: number): number {
   return different.size / Math.max(1, all)
 }
 
+/**
+ * n-grams of one text that were in it before, as a share of all (seq-rep-n, Welleck et al. 2020): [1, 2, 1, 2], 2 -> 1 / 3; 0 where it
+ * has none.
+ */
+export function repetition(tokens: Tokens, n: number): number {
+  return tokens.length < n ? 0 : 1 - distinct([tokens], n)
+}
+
 function counts(tokens: Tokens, n: number): Map<string, number> {
   const found = new Map<string, number>()
   for (let i = 0; i + n <= tokens.length; i++) {

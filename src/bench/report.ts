@@ -37,7 +37,7 @@ ${charts.map(chartFrame).join('\n')}
 <thead><tr>${heads!.map((head) => `<th scope="col">${escaped(head)}</th>`).join('')}</tr></thead>
 <tbody>${rows.map(row).join('')}</tbody>
 </table></div>
-<p class="hint">Milliseconds are of whole texts, from when each was due. Goodput: the share done within ${escaped(String(settings.sloMs))} ms. Entropy and distinct-2 are of the very texts that were timed.</p>
+<p class="hint">Milliseconds are of whole texts, from when each was due. Goodput: the share done within ${escaped(String(settings.sloMs))} ms. Entropy, distinct-2 and the share of 4-grams that a text repeats are of the very texts that were timed.</p>
 </section>
 <section aria-labelledby="again"><h2 id="again">Measure it again</h2><pre tabindex="0"><code>${escaped(command)}</code></pre></section>
 </main>

@@ -1,5 +1,5 @@
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
-import { distinct, entropy } from './diversity.js'
+import { distinct, entropy, repetition } from './diversity.js'
 import type { Text } from './text.js'
 
 /** How varied the texts of a run are. */
@@ -8,6 +8,8 @@ export interface Variety {
   /** Mean over texts, nats. */
   readonly entropy: number
   readonly distinct2: number
+  /** Share of the 4-grams that were in the same text before, mean over texts. */
+  readonly repetition: number
 }
 
 /** Texts kept of a run: enough to tell a tenth of a nat, and bounded. */
@@ -32,11 +34,13 @@ export class Samples {
 
   variety(tokenizer: Tokenizer): Variety {
     const texts = this.all.map(({ text }) => tokenizer.encode(text)).filter((tokens) => tokens.length > 0)
-    const entropies = texts.map(entropy)
+    const mean = (of: (tokens: readonly number[]) => number) =>
+      texts.reduce((sum, tokens) => sum + of(tokens), 0) / texts.length
     return {
       texts: texts.length,
-      entropy: entropies.reduce((sum, value) => sum + value, 0) / texts.length,
-      distinct2: distinct(texts, 2)
+      entropy: mean(entropy),
+      distinct2: distinct(texts, 2),
+      repetition: mean((tokens) => repetition(tokens, 4))
     }
   }
 }

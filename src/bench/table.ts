@@ -16,7 +16,8 @@ const columns: readonly [head: string, cell: (result: Result) => string][] = [
   ['batch', ({ server }) => number(server.batch, 1)],
   ['goodput', ({ figures }) => number(figures.goodput, 3)],
   ['entropy', ({ variety }) => number(variety.entropy, 2)],
-  ['distinct-2', ({ variety }) => number(variety.distinct2, 2)]
+  ['distinct-2', ({ variety }) => number(variety.distinct2, 2)],
+  ['repeated', ({ variety }) => number(variety.repetition, 2)]
 ]
 const perplexity: (typeof columns)[number] = [
   'perplexity',

@@ -24,7 +24,7 @@ export function resultOf(
     tally.addSlice({ start, stop: now }, calls as never)
   }
   const server = { batch: 1, passesPerSecond: 1, tokensPerPass: 1, cpuShare: 1, residentMiB: 1 }
-  const variety = { texts: 1, entropy: 4 + steps / 100, distinct2: 0.7 }
+  const variety = { texts: 1, entropy: 4 + steps / 100, distinct2: 0.7, repetition: 0.1 }
   return { model, steps, load, figures: tally.figures, server, variety, saturation: null }
 }
 
