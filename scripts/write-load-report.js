@@ -1,10 +1,13 @@
-/** Measures the bundled pair and writes the report and its picture, docs/load-report.{html,png}. Run by `npm run load-report`, on a quiet machine. */
+/**
+ * Measures the bundled pair, speed and quality, and writes the report and its picture, docs/load-report.{html,png}: `npm run load-report`, on a
+ * quiet machine, with distill's Python packages. Some ten minutes.
+ */
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
 
 const html = fileURLToPath(new URL('../docs/load-report.html', import.meta.url))
-const bench = ['dist/cli.js', 'bench', '--html', 'docs/load-report.html', ...process.argv.slice(2)]
+const bench = ['dist/cli.js', 'bench', '--judge', '--html', 'docs/load-report.html', ...process.argv.slice(2)]
 execFileSync(process.execPath, bench, { stdio: 'inherit' })
 const browser = await chromium.launch({
   executablePath: '/usr/bin/chromium',
