@@ -1,5 +1,5 @@
 /**
- * Measures the bundled pair, speed and quality, and writes the report and its picture, docs/load-report.{html,png}: `npm run load-report`, on a
+ * Measures the bundled pair, speed and quality, and writes the report and pictures of it, docs/load-report*.{html,png}: `npm run load-report`, on a
  * quiet machine, with distill's Python packages. Some ten minutes.
  */
 import { execFileSync } from 'node:child_process'
@@ -16,4 +16,7 @@ const browser = await chromium.launch({
 const page = await browser.newPage({ viewport: { width: 1100, height: 900 } })
 await page.goto(`file://${html}`)
 await page.screenshot({ path: 'docs/load-report.png', fullPage: true })
+const chart = await page.locator('.chart').first().boundingBox()
+const answer = { x: 0, y: 0, width: 1100, height: chart.y + chart.height + 24 }
+await page.screenshot({ path: 'docs/load-report-answer.png', clip: answer, fullPage: true })
 await browser.close()
