@@ -8,7 +8,16 @@ const aliases = new Map()
 const app = await buildApp({
   engine: new Engine([], { aliases, maxTextTokens: 1, maxTexts: 1 }),
   aliases,
-  limits: { bodyLimit: 1, maxSocketSequences: 1, heartbeatMs: 1, readerTimeoutMs: 1, maxConnections: 1 },
+  limits: {
+    bodyLimit: 1,
+    maxSocketSequences: 1,
+    heartbeatMs: 1,
+    readerTimeoutMs: 1,
+    maxConnections: 1,
+    maxFileBytes: 1,
+    maxDataBytes: 1,
+    maxBatchLines: 1
+  },
   metrics: new Metrics(),
   phase: () => 'ready',
   security: { allowOrigin: [], local: true, maxRequestsPerMinute: 0, maxKeyRequests: 1 },

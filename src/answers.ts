@@ -1,7 +1,7 @@
 /** The contract's other half: every body that goes out, apart from the events. */
 import Type, { type Static } from 'typebox'
 import { errorTable } from './errors.js'
-import { FinishReason, Reveal, ref, Timings, Usage } from './schemas.js'
+import { batchUrls, FinishReason, Reveal, ref, Timings, Usage } from './schemas.js'
 
 const created = Type.Integer({ description: 'Unix time in seconds.' })
 const id = Type.String({ description: 'The request, as events and logs name it.' })
@@ -168,8 +168,105 @@ export const Readiness = Type.Object(
         running: Type.Integer(),
         backlog_ms: Type.Integer({ description: 'Time in passes that accepted sequences still need.' })
       })
+    ),
+    batches: Type.Optional(
+      Type.Object(
+        {
+          queue: Type.Enum(['sqlite', 'nats'], { type: 'string' }),
+          trouble: nullable(Type.String({ description: 'Why batches wait, where they have to.' }))
+        },
+        { description: 'Only where offline batches are on.' }
+      )
     )
   },
   { $id: 'Readiness' }
 )
 export type Readiness = Static<typeof Readiness>
+
+const time = (description: string) =>
+  nullable(Type.Integer({ description: `Unix time in seconds. ${description}` }))
+
+export const FileObject = Type.Object(
+  {
+    id: Type.String(),
+    object: Type.Literal('file'),
+    bytes: Type.Integer(),
+    created_at: created,
+    expires_at: time('It is gone then; null keeps it.'),
+    filename: Type.String(),
+    purpose: Type.Enum(['batch', 'batch_output'], { type: 'string' }),
+    status: Type.Literal('processed')
+  },
+  { $id: 'File' }
+)
+export type FileObject = Static<typeof FileObject>
+
+export const DeletedFile = Type.Object(
+  { id: Type.String(), object: Type.Literal('file'), deleted: Type.Literal(true) },
+  { $id: 'DeletedFile' }
+)
+export type DeletedFile = Static<typeof DeletedFile>
+
+export const BatchObject = Type.Object(
+  {
+    id: Type.String(),
+    object: Type.Literal('batch'),
+    endpoint: Type.Enum([...batchUrls], { type: 'string' }),
+    errors: Type.Null(),
+    input_file_id: Type.String(),
+    completion_window: Type.String(),
+    status: Type.Enum(['in_progress', 'finalizing', 'completed', 'cancelling', 'cancelled', 'expired'], {
+      type: 'string'
+    }),
+    output_file_id: nullable(Type.String({ description: 'Answers of the lines that have one.' })),
+    error_file_id: nullable(Type.String({ description: 'Why the other lines have none.' })),
+    created_at: created,
+    in_progress_at: Type.Integer(),
+    expires_at: Type.Integer(),
+    finalizing_at: time(''),
+    completed_at: time(''),
+    failed_at: Type.Null(),
+    expired_at: time(''),
+    cancelling_at: time(''),
+    cancelled_at: time(''),
+    request_counts: Type.Object({ total: Type.Integer(), completed: Type.Integer(), failed: Type.Integer() }),
+    metadata: nullable(Type.Record(Type.String(), Type.String()))
+  },
+  { $id: 'Batch' }
+)
+export type BatchObject = Static<typeof BatchObject>
+
+const page = <T extends Type.TSchema>(items: T) => ({
+  object: Type.Literal('list'),
+  data: Type.Array(items),
+  first_id: nullable(Type.String()),
+  last_id: nullable(Type.String()),
+  has_more: Type.Boolean()
+})
+export const FileList = Type.Object(page(ref(FileObject)), { $id: 'FileList' })
+export const BatchList = Type.Object(page(ref(BatchObject)), { $id: 'BatchList' })
+
+/** A line of an output or error file. */
+export const BatchResult = Type.Object(
+  {
+    id: Type.String(),
+    custom_id: nullable(Type.String({ description: 'Null where the line has none.' })),
+    response: nullable(
+      Type.Object({
+        status_code: Type.Integer(),
+        request_id: Type.String(),
+        body: Type.Unknown({ description: 'What the endpoint answered.' })
+      })
+    ),
+    error: nullable(
+      Type.Object({
+        code: Type.String(),
+        message: Type.String(),
+        param: nullable(Type.String()),
+        line: Type.Integer({ description: 'In the input file, counted from 1.' })
+      })
+    )
+  },
+  { $id: 'BatchResult' }
+)
+export type BatchResult = Static<typeof BatchResult>

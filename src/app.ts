@@ -1,6 +1,7 @@
 import { type FastifyInstance, type FastifyServerOptions, fastify, LogController } from 'fastify'
 import type { Certificate } from './credentials.js'
 import { RequestError } from './errors.js'
+import { batchApi } from './http/batch-api.js'
 import { completionRoutes } from './http/completions.js'
 import { answerError } from './http/error-answer.js'
 import { buildGate, type GateOptions } from './http/gate.js'
@@ -25,6 +26,7 @@ import { addSecurityHeaders } from './http/security-headers.js'
 import { cutStalledReaders } from './http/stalled-readers.js'
 import { streamRoutes } from './http/stream.js'
 import { tokenizeRoutes } from './http/tokenize.js'
+import { validatorOptions } from './http/validator.js'
 import { acceptWebSockets } from './http/web-sockets.js'
 import type { Tracing } from './tracing.js'
 
@@ -63,8 +65,7 @@ export async function buildApp({
     requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { maxParamLength: 1024 },
     return503OnClosing: false, // the engine refuses what comes too late, in the shape of every refusal
-    // A misspelt field is an error, and "4" is no number.
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: true, verbose: true } },
+    ajv: { customOptions: validatorOptions },
     frameworkErrors: answerError,
     clientErrorHandler: answerMalformedRequest
   })
@@ -125,4 +126,5 @@ async function apiRoutes(app: FastifyInstance, options: HttpOptions): Promise<vo
   await app.register(metadataRoutes, options)
   await app.register(inferRoutes, options)
   await app.register(generateRoutes, options)
+  await app.register(batchApi, options)
 }

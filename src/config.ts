@@ -19,6 +19,7 @@ const network = { group: 'Network' }
 const security = { group: 'Security' }
 const models = { group: 'Models' }
 const limits = { group: 'Limits' }
+const batches = { group: 'Offline batches' }
 const times = { group: 'Times' }
 
 export const settings = {
@@ -201,6 +202,38 @@ export const settings = {
     max: MAX_INTEGER,
     default: 4096,
     description: 'Connections that may be open; a further one is closed at once.'
+  }),
+  data: optional(
+    text({
+      ...batches,
+      argument: 'folder',
+      default: '',
+      description: 'Folder for offline batches: their files, and a database. One server uses it at a time.'
+    }),
+    'none: offline batches are off'
+  ),
+  maxFileBytes: integer({
+    ...batches,
+    argument: 'bytes',
+    min: 1024,
+    max: MAX_INTEGER,
+    default: 100 * 1024 * 1024,
+    description: 'Largest file of an offline batch.'
+  }),
+  maxDataBytes: integer({
+    ...batches,
+    argument: 'bytes',
+    min: 1024,
+    max: MAX_INTEGER,
+    default: 10 * 1024 ** 3,
+    description: 'Most that all files of offline batches take together; a further one is refused.'
+  }),
+  maxBatchLines: integer({
+    ...batches,
+    min: 1,
+    max: 1_000_000,
+    default: 100_000,
+    description: 'Most requests of an offline batch.'
   }),
   passTimeoutMs: integer({
     ...times,

@@ -11,9 +11,17 @@ const table = {
   route_not_found: { status: 404, type: 'invalid_request_error' },
   model_not_found: { status: 404, type: 'invalid_request_error' },
   sequence_not_found: { status: 404, type: 'invalid_request_error' },
+  file_not_found: { status: 404, type: 'invalid_request_error' },
+  batch_not_found: { status: 404, type: 'invalid_request_error' },
+  batches_off: { status: 404, type: 'invalid_request_error' },
   method_not_allowed: { status: 405, type: 'invalid_request_error' },
   not_resumable: { status: 409, type: 'invalid_request_error' },
+  batch_cancelled: { status: 409, type: 'invalid_request_error' },
+  batch_ended: { status: 409, type: 'invalid_request_error' },
+  file_in_use: { status: 409, type: 'invalid_request_error' },
+  batch_expired: { status: 410, type: 'invalid_request_error' },
   body_too_large: { status: 413, type: 'invalid_request_error' },
+  storage_full: { status: 413, type: 'invalid_request_error' },
   unsupported_media_type: { status: 415, type: 'invalid_request_error' },
   upgrade_required: { status: 426, type: 'invalid_request_error' },
   overloaded: { status: 429, type: 'rate_limit_error' },
@@ -23,6 +31,7 @@ const table = {
   denoiser_failed: { status: 500, type: 'server_error' },
   unavailable: { status: 503, type: 'server_error' },
   loading: { status: 503, type: 'server_error' },
+  batches_unavailable: { status: 503, type: 'server_error' },
   draining: { status: 503, type: 'server_error' }
 } as const
 

@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Engine, Generation, ServedModel } from './engine.js'
 import type { PassReport } from './scheduler/pass-report.js'
 import type { SchedulerStats } from './scheduler/scheduler.js'
+import type { Priority } from './scheduler/sequence.js'
 import type { ServedDenoiser } from './server-state.js'
 import type { TextEnd, TextEvent } from './text/text.js'
 
@@ -146,22 +147,23 @@ export class Metrics {
     return () => this.#sockets.dec()
   }
 
-  /** The same generation; its texts are counted when they end. */
-  count(generation: Generation): Generation {
-    const events = this.#counted(generation)
+  /** The same generation; its texts are counted when they end. How long offline ones take says nothing. */
+  count(generation: Generation, priority: Priority = 'interactive'): Generation {
+    const events = this.#counted(generation, priority)
     return { ...generation, [Symbol.asyncIterator]: () => events }
   }
 
-  async *#counted(generation: Generation): AsyncGenerator<TextEvent> {
+  async *#counted(generation: Generation, priority: Priority): AsyncGenerator<TextEvent> {
     for await (const event of generation) {
-      if (event.type === 'sequence-end') this.#countText(generation.model, event)
+      if (event.type === 'sequence-end') this.#countText(generation.model, event, priority)
       yield event
     }
   }
 
-  #countText(model: string, { usage, timings }: TextEnd): void {
+  #countText(model: string, { usage, timings }: TextEnd, priority: Priority): void {
     this.#tokens.inc({ model, kind: 'prompt' }, usage.prompt_tokens)
     this.#tokens.inc({ model, kind: 'completion' }, usage.completion_tokens)
+    if (priority === 'offline') return
     this.#queueSeconds.observe({ model }, timings.queue_ms / 1000)
     this.#textSeconds.observe({ model }, timings.total_ms / 1000)
   }

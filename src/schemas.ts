@@ -175,6 +175,54 @@ export const InfillRequest = Type.Object(
 )
 export type InfillRequest = Static<typeof InfillRequest>
 
+// --- Offline batches ---------------------------------------------------------------------------------
+
+export const batchUrls = ['/v1/completions', '/v1/infill'] as const
+const BatchUrl = Type.Enum([...batchUrls], { type: 'string' })
+
+export const BatchLine = Type.Object(
+  {
+    custom_id: Type.String({
+      minLength: 1,
+      maxLength: 128,
+      description: 'Chosen by the client; no other line of the file has it.'
+    }),
+    method: Type.Literal('POST'),
+    url: BatchUrl,
+    body: Type.Object({}, { additionalProperties: true, description: 'As `url` takes it, without a stream.' })
+  },
+  { $id: 'BatchLine', additionalProperties: false }
+)
+export type BatchLine = Static<typeof BatchLine>
+
+const Lifetime = Type.Object(
+  {
+    anchor: Type.Literal('created_at'),
+    seconds: Type.Integer({ minimum: 1, maximum: 2_592_000 })
+  },
+  { additionalProperties: false }
+)
+
+export const BatchRequest = Type.Object(
+  {
+    input_file_id: Type.String({ description: 'A file with the purpose `batch`: a request a line.' }),
+    endpoint: BatchUrl,
+    completion_window: Type.String({
+      pattern: '^[1-9][0-9]{0,5}[smhd]$',
+      description:
+        'How long it may take, such as 24h; lines that are not done by then fail with `batch_expired`.'
+    }),
+    metadata: nullable(
+      Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 512 }), {
+        description: 'Given back with the batch.'
+      })
+    ),
+    output_expires_after: Type.Optional(Lifetime)
+  },
+  { $id: 'BatchRequest', additionalProperties: false }
+)
+export type BatchRequest = Static<typeof BatchRequest>
+
 export const TokenizeRequest = Type.Object(
   {
     model: sampling.model,

@@ -11,6 +11,7 @@ import type { DenoiserPool } from './denoiser/denoiser-pool.js'
 import { Engine, type ServedModel } from './engine.js'
 import { isLoopback } from './http/origin-policy.js'
 import { Metrics } from './metrics.js'
+import { openBatchQueue, serveBatches } from './served-batches.js'
 import { checkAliases, checkModels, modelFolders, startModels, stopModels } from './served-models.js'
 import type { Phase } from './server-state.js'
 import { ConfigError } from './setting.js'
@@ -31,6 +32,7 @@ export async function serve(config: Config): Promise<boolean> {
   const engine = new Engine(models, { ...config, aliases })
   const metrics = new Metrics()
   const tracing = await startTracing((message) => app.log.warn(message))
+  const batches = await openBatchQueue(config)
   let phase: Phase = 'loading'
   const app: FastifyInstance = await buildApp({
     engine,
@@ -38,6 +40,7 @@ export async function serve(config: Config): Promise<boolean> {
     aliases,
     limits: config,
     metrics,
+    batches,
     phase: () => phase,
     security: { ...config, keys, local: isLoopback(config.host) },
     trustProxy: config.trustProxy,
@@ -56,11 +59,14 @@ export async function serve(config: Config): Promise<boolean> {
     throw error
   }
   phase = 'ready'
+  const work = batches && serveBatches(batches, { engine, metrics, maxLineBytes: config.bodyLimit, log })
   console.log(announcement(addressOf(app, config), models))
 
   await stopSignal()
   phase = 'draining'
+  await work?.stop()
   const drained = await drain(engine, app, config.shutdownTimeoutMs)
+  await batches?.close()
   if (tracing)
     await within(FAREWELL_MS, tracing.stop()).catch((error) => app.log.warn(`tracing: ${error.message}`))
   return drained

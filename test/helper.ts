@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
 import { WebSocket } from 'ws'
 import { buildApp } from '../src/app.js'
+import type { BatchQueue } from '../src/batches/batch-queue.js'
 import { Engine } from '../src/engine.js'
 import type { GateOptions } from '../src/http/gate.js'
 import type { HttpLimits } from '../src/http/http-options.js'
@@ -66,6 +67,7 @@ export interface BuildOptions {
   readonly tracing?: Tracing
   readonly logPrompts?: boolean
   readonly logger?: FastifyServerOptions['logger']
+  readonly batches?: BatchQueue
 }
 
 export async function build(t: Test, options: BuildOptions = {}) {
@@ -91,12 +93,16 @@ export async function build(t: Test, options: BuildOptions = {}) {
     engine,
     aliases,
     metrics,
+    batches: options.batches,
     limits: {
       bodyLimit: 10_000,
       maxSocketSequences: 4,
       heartbeatMs: 60_000,
       readerTimeoutMs: 60_000,
       maxConnections: 1000,
+      maxFileBytes: 100_000,
+      maxDataBytes: 10_000_000,
+      maxBatchLines: 1000,
       ...limits
     },
     phase: () => state.phase,

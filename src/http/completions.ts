@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Completion } from '../answers.js'
+import type { GenerationOptions } from '../engine.js'
 import { RequestError } from '../errors.js'
 import { CompletionRequest, ref, StreamHeaders } from '../schemas.js'
 import { answers, eventStream } from './answer-schemas.js'
@@ -33,17 +34,28 @@ export const completionRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (
 ) => {
   app.post('/v1/completions', { schema }, async (request, reply) => {
     const { body } = request
-    refuseWithoutStream(body)
-    const model = engine.resolve(body.model)
-    const bookmark = Bookmark.at(body.stream ? lastEventId(request) : undefined, body, model)
     const { onPass } = traces.of(request) ?? {}
     const options = { id: newId('cmpl'), signal: departure(reply), onPass }
+    if (!body.stream) return wholeCompletion(body, { engine, metrics }, options)
+    const model = engine.resolve(body.model)
+    const bookmark = Bookmark.at(lastEventId(request), body, model)
     const generation = metrics.count(engine.complete({ ...body, seed: bookmark.seed }, options))
     const answer = new CompletionAnswer(body, model, generation)
-    if (!body.stream) return answer.whole(await readTexts(generation))
     const events = completionStream(retell(generation, bookmark), answer, body)
     return sendEvents(reply, withErrorEvent(events, request), limits.heartbeatMs)
   })
+}
+
+/** The answer to a request without a stream. */
+export async function wholeCompletion(
+  request: CompletionRequest,
+  { engine, metrics }: Pick<HttpOptions, 'engine' | 'metrics'>,
+  options: GenerationOptions
+): Promise<Completion> {
+  refuseWithoutStream(request)
+  const generation = metrics.count(engine.complete(request, options), options.priority)
+  const answer = new CompletionAnswer(request, engine.resolve(request.model), generation)
+  return answer.whole(await readTexts(generation))
 }
 
 /** Fields that say how to stream mean nothing without a stream. */

@@ -11,6 +11,7 @@ const retryable: ReadonlySet<ErrorCode> = new Set([
   'rate_limited',
   'unavailable',
   'loading',
+  'batches_unavailable',
   'draining'
 ])
 

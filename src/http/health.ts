@@ -10,7 +10,10 @@ const described = (description: string) => ({
   content: { 'application/json': { schema: ref(Readiness) } }
 })
 
-export const healthRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, { engine, phase, gate }) => {
+export const healthRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (
+  app,
+  { engine, phase, gate, batches }
+) => {
   app.get(
     '/health/live',
     {
@@ -38,8 +41,8 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, 
       }
     },
     async (request, reply) => {
-      const told = gate.access.may(request, 'metrics') ? engine.models : []
-      const models = told.map(({ name, denoiser, scheduler }) => {
+      const tells = gate.access.may(request, 'metrics')
+      const models = (tells ? engine.models : []).map(({ name, denoiser, scheduler }) => {
         const { ready, device, fallback, restarts } = denoiser
         const outage = denoiser.outage?.reason ?? null
         const { queued, running } = scheduler.stats
@@ -48,7 +51,11 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, 
           backlog_ms: Math.round(scheduler.backlogMs)
         }
       })
-      const answer: Readiness = { status: readiness({ engine, phase }), models }
+      const answer: Readiness = {
+        status: readiness({ engine, phase }),
+        models,
+        ...(tells && batches && { batches: { queue: batches.kind, trouble: batches.trouble } })
+      }
       reply.code(answer.status === 'ready' ? 200 : 503)
       return answer
     }

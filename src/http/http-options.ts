@@ -1,3 +1,4 @@
+import type { BatchQueue } from '../batches/batch-queue.js'
 import type { Engine } from '../engine.js'
 import type { Metrics } from '../metrics.js'
 import type { Phase, ServedDenoiser } from '../server-state.js'
@@ -13,6 +14,11 @@ export interface HttpLimits {
   readonly maxConnections: number
   /** A client that takes nothing of what waits for it for so long is cut off. */
   readonly readerTimeoutMs: number
+  /** Largest file of an offline batch, in bytes and in lines. */
+  readonly maxFileBytes: number
+  /** Of all files together. */
+  readonly maxDataBytes: number
+  readonly maxBatchLines: number
   /** Between two signs of life on a stream. */
   readonly heartbeatMs: number
 }
@@ -26,6 +32,8 @@ export interface HttpOptions {
   readonly metrics: Metrics
   readonly gate: Gate
   readonly traces: RequestTraces
+  /** Undefined where offline batches are off. */
+  readonly batches?: BatchQueue | undefined
   readonly logPrompts: boolean
   /** Asked whenever it matters: it changes while the server runs. */
   readonly phase: () => Phase

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Infill } from '../answers.js'
-import type { ServedModel } from '../engine.js'
+import type { GenerationOptions, ServedModel } from '../engine.js'
 import { InfillRequest, ref, StreamHeaders } from '../schemas.js'
 import { answers, eventStream } from './answer-schemas.js'
 import { Bookmark } from './bookmark.js'
@@ -36,18 +36,25 @@ export const infillRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (
 ) => {
   app.post('/v1/infill', { schema }, async (request, reply) => {
     const { body } = request
-    const model = engine.resolve(body.model)
-    const bookmark = Bookmark.at(body.stream ? lastEventId(request) : undefined, body, model)
     const { onPass } = traces.of(request) ?? {}
     const options = { id: newId('infill'), signal: departure(reply), onPass }
+    if (!body.stream) return wholeInfill(body, { engine, metrics }, options)
+    const bookmark = Bookmark.at(lastEventId(request), body, engine.resolve(body.model))
     const generation = metrics.count(engine.infill({ ...body, seed: bookmark.seed }, options))
-    if (body.stream) {
-      const events = infillStream(retell(generation, bookmark))
-      return sendEvents(reply, withErrorEvent(events, request), limits.heartbeatMs)
-    }
-    const [text] = await readTexts(generation)
-    return infillAnswer(text!, model)
+    const events = infillStream(retell(generation, bookmark))
+    return sendEvents(reply, withErrorEvent(events, request), limits.heartbeatMs)
   })
+}
+
+/** The answer to a request without a stream. */
+export async function wholeInfill(
+  request: InfillRequest,
+  { engine, metrics }: Pick<HttpOptions, 'engine' | 'metrics'>,
+  options: GenerationOptions
+): Promise<Infill> {
+  const generation = metrics.count(engine.infill(request, options), options.priority)
+  const [text] = await readTexts(generation)
+  return infillAnswer(text!, engine.resolve(request.model))
 }
 
 async function* infillStream(events: AsyncIterable<Retold>): AsyncGenerator<string> {

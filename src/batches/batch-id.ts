@@ -1,0 +1,30 @@
+import { createHash, randomBytes } from 'node:crypto'
+
+/** An id that sorts by when it was made, such as batch_0mbx2k4f9e1d3c5b7a99887766. */
+export function newBatchId(): string {
+  return `batch_${stamp()}`
+}
+
+export function newFileId(): string {
+  return `file-${stamp()}`
+}
+
+/** The files that a batch writes: always the same, so that they are the same files when they are written again. */
+export function outputFileIds(batchId: string): { output: string; error: string } {
+  const id = batchId.slice('batch_'.length)
+  return { output: `file-${id}-output`, error: `file-${id}-error` }
+}
+
+/** The id of a line's request in answers and logs. */
+export function lineId(batchId: string, line: number): string {
+  return `batch_req_${batchId.slice('batch_'.length)}_${line}`
+}
+
+/** What a line that gives no seed is written with: run again, it gives the same text. */
+export function lineSeed(batchSeed: number, line: number): number {
+  return createHash('sha256').update(`${batchSeed}:${line}`).digest().readUIntBE(0, 6) % (2 ** 48 - 1)
+}
+
+function stamp(): string {
+  return Date.now().toString(36).padStart(9, '0') + randomBytes(10).toString('hex')
+}

@@ -1,0 +1,38 @@
+/** From settings to offline batches that are worked on. */
+import { batchMetrics } from './batches/batch-metrics.js'
+import type { BatchQueue } from './batches/batch-queue.js'
+import { BatchWork, type BatchWorkOptions } from './batches/batch-work.js'
+import { SqliteQueue } from './batches/sqlite-queue.js'
+import type { Config } from './config.js'
+import { answerLine, checkLine } from './http/batch-lines.js'
+import type { HttpOptions } from './http/http-options.js'
+
+/**
+ * The queue that the settings ask for; undefined where offline batches are off.
+ * @throws {ConfigError}
+ */
+export async function openBatchQueue({ data }: Config): Promise<BatchQueue | undefined> {
+  return data === null ? undefined : SqliteQueue.open(data)
+}
+
+export interface BatchServing extends Pick<HttpOptions, 'engine' | 'metrics'> {
+  readonly maxLineBytes: number
+  readonly log: BatchWorkOptions['log']
+}
+
+/** Takes up what waits in the queue. Call when models serve. */
+export function serveBatches(
+  queue: BatchQueue,
+  { engine, metrics, maxLineBytes, log }: BatchServing
+): BatchWork {
+  const work = new BatchWork({
+    queue,
+    check: checkLine,
+    answer: (line, signal) => answerLine(line, { engine, metrics }, signal),
+    maxLineBytes,
+    log,
+    onLine: batchMetrics(metrics.registry, queue)
+  })
+  work.start()
+  return work
+}
