@@ -67,6 +67,7 @@ export class Scheduler {
   readonly #options: SchedulerOptions
   readonly #admissions: Readonly<Record<Priority, Admission>>
   readonly #passTokens: number
+  readonly #offlineTokens: number
   readonly #maxLanes: number
   readonly #counts = { passes: 0, rows: 0, steps: 0, emptySteps: 0 }
   readonly #outcomes: Record<Outcome, number> = { completed: 0, cancelled: 0, failed: 0, refused: 0 }
@@ -79,6 +80,7 @@ export class Scheduler {
     this.#options = options
     const { share, lanes } = preferences[options.prefer]
     this.#passTokens = Math.min(options.cost.tokensFor(share), options.maxBatchTokens)
+    this.#offlineTokens = Math.min(options.cost.tokensFor(preferences.latency.share), this.#passTokens)
     this.#maxLanes = lanes * denoiser.parallel
     const admission = () => new Admission(this.#context, this.#passTokens * this.#maxLanes, this.#maxLanes)
     this.#admissions = { interactive: admission(), offline: admission() }
@@ -171,17 +173,18 @@ export class Scheduler {
   /**
    * The batch of the next pass, when somebody waits for one. Devices share what runs evenly.
    * @param ahead every device has a pass: one to lie ready behind is at least half of what it should be, else it waits and
-   * grows; and it is not an offline one where an interactive sequence is about to come back
+   * grows; and it is not an offline one: whoever comes meanwhile would wait for two
    */
   #takeBatch(ahead: boolean): Batch | undefined {
     const { interactive, offline } = this.#admissions
     const first = interactive.admit()
     const second = interactive.queued > 0 ? [] : offline.admit()
-    if (first.length === 0 && ahead && interactive.running.length > 0) return undefined
+    if (first.length === 0 && ahead) return undefined
     const [waiting, { round }] = first.length > 0 ? [first, interactive] : [second, offline]
     if (waiting.length === 0) return undefined
+    const passTokens = waiting === first ? this.#passTokens : this.#offlineTokens
     const batch = nextBatch(waiting, this.#context, {
-      maxTokens: Math.min(Math.ceil(round.tokens / this.#denoiser.parallel), this.#passTokens),
+      maxTokens: Math.min(Math.ceil(round.tokens / this.#denoiser.parallel), passTokens),
       maxRows: this.#maxRows
     })
     if (ahead && batch.sequences.length * batch.length < this.#passTokens / 2) return undefined

@@ -288,13 +288,27 @@ t.test('offline texts are set aside, part way, for interactive ones, and lose no
     t.equal((await read(urgent)).length, urgent.passes)
     t.ok(patient.some((text) => text.passesDone > 0 && !text.done))
     await written
-    // One that lay ready when it came may go first; from then on every pass is its own.
-    const since = denoiser.passes.slice(came + (prefer === 'throughput' ? 1 : 0))
+    // From the end of the pass in which it came every pass is its own: none lay ready.
+    const since = denoiser.passes.slice(came)
     const last = since.findLastIndex((pass) => holds(pass, own))
     t.ok(since.slice(0, last + 1).every((pass) => holds(pass, own)))
     t.same(await written, await Promise.all(alone.map(read)))
     t.equal(scheduler.stats.offline, 0)
   }
+})
+
+t.test('passes of offline texts alone are small, so that who comes does not wait long', async (t) => {
+  const largest = async (texts: Sequence[]) => {
+    const denoiser = new TableDenoiser()
+    const cost = new PassCost({ fixedMs: 100, msPerToken: 10, msPerRow: 0 })
+    const scheduler = schedulerOn(denoiser, { cost, prefer: 'throughput', maxBatchTokens: 4096 })
+    scheduler.submit(texts)
+    await Promise.all(texts.map(read))
+    return Math.max(...denoiser.passes.map(sequencesIn))
+  }
+  const seeds = Array.from({ length: 60 }, (_, seed) => seed)
+  t.equal(await largest(seeds.map((seed) => makeSequence(15, 4, seed))), 30) // 98 %: 490 tokens
+  t.equal(await largest(seeds.map((seed) => offline(15, 4, seed))), 5) // 90 %: 90 tokens
 })
 
 t.test('offline texts ride along where a pass costs hardly more for them', async (t) => {
