@@ -40,6 +40,7 @@ export class BatchWork {
   readonly #options: BatchWorkOptions
   readonly #stop = new AbortController()
   #running: Promise<unknown> = Promise.resolve()
+  #trouble: string | null = null
 
   constructor(options: BatchWorkOptions) {
     this.#options = options
@@ -126,15 +127,25 @@ export class BatchWork {
     await setTimeout(SWEEP_MS, undefined, { signal: this.#stop.signal })
   }
 
+  /** Says what failed; what all fail of while the queue cannot be reached, once. */
+  #complain({ message }: Error): void {
+    const { trouble } = this.#options.queue
+    if (trouble && trouble === this.#trouble) return
+    this.#trouble = trouble
+    this.#options.log('warn', `batches: ${trouble ?? message}; tried again every ${AGAIN_MS} ms`)
+  }
+
   /** @throws once stopped */
   async #insist(work: () => Promise<void>): Promise<void> {
     const { signal } = this.#stop
     for (;;) {
       try {
-        return await work()
+        await work()
+        this.#trouble = null
+        return
       } catch (error) {
         signal.throwIfAborted()
-        this.#options.log('warn', `batches: ${(error as Error).message}; tried again in ${AGAIN_MS} ms`)
+        this.#complain(error as Error)
         await setTimeout(AGAIN_MS, undefined, { signal })
       }
     }

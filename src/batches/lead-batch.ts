@@ -1,6 +1,7 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
-import type { BatchResult } from '../answers.js'
 import { RequestError } from '../errors.js'
+import { ahead } from './ahead.js'
 import { lineSeed, outputFileIds } from './batch-id.js'
 import { cutShort, endedAs, finalizing, hasEnded, unixTime } from './batch-life.js'
 import { type CheckLine, notRun, readLines, refused } from './batch-lines.js'
@@ -17,6 +18,9 @@ export interface LeadOptions {
 /** How often a batch is looked at: whether it is cancelled, or done. */
 const LOOK_MS = 200
 
+/** Questions to the queue that are open at once: it may be far away. */
+const AT_ONCE = 32
+
 const reasons = {
   cancelled: () => new RequestError('batch_cancelled', 'The batch was cancelled before this line was run.'),
   expired: () => new RequestError('batch_expired', 'The completion window was over before this line was run.')
@@ -32,15 +36,21 @@ export async function leadBatch(batchId: string, options: LeadOptions): Promise<
   if (!record || hasEnded(record.batch)) return
   await queue.clear(batchId)
   const cut = new AbortController()
-  const work = runLines(record, { ...options, signal: AbortSignal.any([signal, cut.signal]) })
-  const watch = watchForCut(batchId, queue, AbortSignal.any([signal, cut.signal])).then(() => cut.abort())
+  const either = AbortSignal.any([signal, cut.signal])
+  let wanted = true as boolean
+  const watch = watchForCut(batchId, queue, either)
+    .then(() => {
+      wanted = false
+    })
+    .catch(() => {}) // then nobody watches, and the work is begun again
+    .finally(() => cut.abort())
   try {
-    await work
+    await runLines(record, { ...options, signal: either })
   } catch (error) {
-    if (signal.aborted || !cut.signal.aborted) throw error
+    if (signal.aborted || wanted) throw error
   } finally {
     cut.abort()
-    await watch.catch(() => {})
+    await watch
   }
   signal.throwIfAborted()
   await queue.clear(batchId)
@@ -48,21 +58,24 @@ export async function leadBatch(batchId: string, options: LeadOptions): Promise<
     ...now,
     batch: finalizing(now.batch, unixTime())
   }))
+  await settleRest(last, options)
   await writeOutput(last, options)
 }
 
 async function runLines(record: BatchRecord, options: LeadOptions): Promise<void> {
   const { queue, signal } = options
   const { id, input_file_id, request_counts } = record.batch
-  for await (const { number, customId, request } of readLines(record, queue.read(input_file_id), options)) {
+  setMaxListeners(0, signal) // each line that waits is one
+  const lines = readLines(record, queue.read(input_file_id), options)
+  const added = ahead(lines, AT_ONCE, async ({ number, customId, request }) => {
     signal.throwIfAborted()
     if (request instanceof RequestError) {
       await queue.settle(id, number, refused(id, number, customId, request))
     } else {
-      const seed = lineSeed(record.seed, number)
-      await queue.add({ batchId: id, line: number, seed, request }, signal)
+      await queue.add({ batchId: id, line: number, seed: lineSeed(record.seed, number), request }, signal)
     }
-  }
+  })
+  for await (const _ of added);
   for (;;) {
     const { completed, failed } = await queue.counts(id)
     if (completed + failed >= request_counts.total) return
@@ -79,14 +92,25 @@ async function watchForCut(batchId: string, queue: BatchQueue, signal: AbortSign
   }
 }
 
+/** Settles the lines that were not run. Then every line has its result for good: whoever writes the output writes the same. */
+async function settleRest(record: BatchRecord, options: LeadOptions): Promise<void> {
+  const { queue } = options
+  const { id, input_file_id, request_counts, status } = record.batch
+  const { completed, failed } = await queue.counts(id)
+  if (completed + failed >= request_counts.total) return
+  const reason = reasons[status === 'cancelling' ? 'cancelled' : 'expired']()
+  const lines = readLines(record, queue.read(input_file_id), options)
+  const settled = ahead(lines, AT_ONCE, (line) => queue.settle(id, line.number, notRun(id, line, reason)))
+  for await (const _ of settled);
+}
+
 async function writeOutput(record: BatchRecord, options: LeadOptions): Promise<void> {
   const { queue } = options
   const { batch } = record
   const cancelled = batch.status === 'cancelling'
   const ids = outputFileIds(batch.id)
-  const reason = cancelled ? 'cancelled' : 'expired'
-  const output = await writeFile(record, ids.output, options, false, reason)
-  const errors = await writeFile(record, ids.error, options, true, reason)
+  const output = await writeFile(record, ids.output, options, false)
+  const errors = await writeFile(record, ids.error, options, true)
   const request_counts = { total: output.lines + errors.lines, completed: output.lines, failed: errors.lines }
   const files = { output_file_id: output.id, error_file_id: errors.id, request_counts }
   const status = cancelled ? 'cancelled' : errors.notRun > 0 ? 'expired' : 'completed'
@@ -101,20 +125,20 @@ async function writeFile(
   record: BatchRecord,
   fileId: string,
   options: LeadOptions,
-  failed: boolean,
-  reason: keyof typeof reasons
+  failed: boolean
 ): Promise<{ id: string | null; lines: number; notRun: number }> {
   const { queue } = options
   const { id, input_file_id } = record.batch
   const count = { lines: 0, notRun: 0, bytes: 0 }
   async function* chunks() {
-    for await (const line of readLines(record, queue.read(input_file_id), options)) {
-      const found = await queue.result(id, line.number)
-      const result: BatchResult = found ?? notRun(id, line, reasons[reason]())
+    const lines = readLines(record, queue.read(input_file_id), options)
+    for await (const result of ahead(lines, AT_ONCE, ({ number }) => queue.result(id, number))) {
+      // Another server led the batch to its end meanwhile: it has written the output.
+      if (!result) throw new Error(`batch ${id}: expected a result of each line, got none of one`)
       if ((result.error !== null) !== failed) continue
       const chunk = Buffer.from(`${JSON.stringify(result)}\n`)
       count.lines++
-      count.notRun += Number(found === undefined)
+      count.notRun += Number(result.response === null)
       count.bytes += chunk.length
       yield chunk
     }

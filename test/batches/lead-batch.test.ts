@@ -1,0 +1,63 @@
+import { Readable } from 'node:stream'
+import t, { type Test } from 'tap'
+import { leadBatch } from '../../src/batches/lead-batch.js'
+import { SqliteQueue } from '../../src/batches/sqlite-queue.js'
+import { checkLine } from '../../src/http/batch-lines.js'
+import { line } from './batch-server.js'
+import { batchRecord } from './queue-contract.js'
+
+const { signal: never } = new AbortController()
+
+async function queueOf(t: Test, count: number) {
+  const queue = await SqliteQueue.open(t.testdir())
+  t.teardown(() => queue.close())
+  const record = batchRecord(undefined, { request_counts: { total: count, completed: 0, failed: 0 } })
+  const { id, input_file_id } = record.batch
+  const lines = Array.from({ length: count }, (_, i) => line(`${i}`, { prompt: ' red' }))
+  await queue.write(input_file_id, Readable.from([Buffer.from(lines.join('\n'))]))
+  await queue.batches.put(id, record)
+  return { queue, id, options: { queue, check: checkLine, maxLineBytes: 1000, signal: never } }
+}
+
+t.test('a queue that fails while lines wait for a place ends the lead, for now', async (t) => {
+  const { queue, id, options } = await queueOf(t, 300)
+  const get = queue.batches.get.bind(queue.batches)
+  let asked = 0
+  queue.batches.get = async (id) => {
+    if (asked++ > 0) throw new Error('out of reach')
+    return get(id)
+  }
+  await t.rejects(leadBatch(id, options))
+  queue.batches.get = get
+  t.match(await queue.batches.get(id), { batch: { status: 'in_progress' } })
+})
+
+t.test(
+  'lines that were not run are settled before the output is written: later results change nothing',
+  async (t) => {
+    const { queue, id, options } = await queueOf(t, 3)
+    await queue.batches.change(id, (now) => ({ ...now, batch: { ...now.batch, status: 'cancelling' } }))
+    const late = await (async () => {
+      await queue.add(
+        { batchId: id, line: 1, seed: 1, request: JSON.parse(line('0', { prompt: ' red' })) },
+        never
+      )
+      return queue.take(never)
+    })()
+    await leadBatch(id, options)
+    await late!.settle({ id: 'late', custom_id: '0', response: null, error: null })
+    t.match(await queue.result(id, 1), { error: { code: 'batch_cancelled' } })
+    const [file] = await queue.files.list()
+    t.match(file, { file: { id: /-error$/ } })
+  }
+)
+
+t.test('who leads a batch that another has ended meanwhile writes nothing', async (t) => {
+  const { queue, id, options } = await queueOf(t, 1)
+  const result = queue.result.bind(queue)
+  await queue.settle(id, 1, { id: 'r', custom_id: '0', response: null, error: null })
+  queue.result = async () => undefined
+  await t.rejects(leadBatch(id, options), /expected a result of each line/)
+  t.same(await queue.files.list(), [])
+  queue.result = result
+})
