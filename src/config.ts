@@ -2,6 +2,7 @@
 import { isIP } from 'node:net'
 import { KEY_LINE, parseKey } from './api-keys.js'
 import { availableCores } from './available-cores.js'
+import { parseNatsUrl } from './batches/nats-url.js'
 import {
   choice,
   flagOf,
@@ -212,6 +213,32 @@ export const settings = {
     }),
     'none: offline batches are off'
   ),
+  nats: list({
+    ...batches,
+    argument: 'url',
+    expected: 'a URL such as nats://host:4222',
+    defaultText: 'none',
+    secret: true,
+    description:
+      'NATS server with JetStream that keeps offline batches in place of --data, for any number of servers: nats://host:4222, or tls://; user:password@ or token@ may stand before the host. May be repeated, for the members of a cluster.',
+    parseOne: parseNatsUrl
+  }),
+  natsCredentials: optional(
+    text({
+      ...batches,
+      argument: 'file',
+      default: '',
+      description: 'Credentials (.creds) to show to NATS, in place of those in its URL.'
+    }),
+    'none'
+  ),
+  natsReplicas: integer({
+    ...batches,
+    min: 1,
+    max: 5,
+    default: 1,
+    description: 'Members of a NATS cluster that keep each message: 3 lets one fail.'
+  }),
   maxFileBytes: integer({
     ...batches,
     argument: 'bytes',

@@ -24,7 +24,7 @@ export async function readCredentials(config: Config): Promise<Credentials> {
 
 async function readKeys({ apiKey, apiKeysFile }: Config): Promise<readonly ApiKey[] | undefined> {
   if (apiKeysFile === null) return apiKey.length > 0 ? apiKey : undefined
-  const lines = (await read('--api-keys-file', apiKeysFile)).toString().split('\n')
+  const lines = (await readSecret('--api-keys-file', apiKeysFile)).toString().split('\n')
   const keys = lines.flatMap((line, i) => {
     const text = line.trim()
     if (text === '' || text.startsWith('#')) return []
@@ -42,7 +42,10 @@ async function readCertificate({ tlsCert, tlsKey }: Config): Promise<Certificate
   if (tlsCert === null && tlsKey === null) return undefined
   if (tlsKey === null) throw new ConfigError('--tls-key: expected with --tls-cert, got none')
   if (tlsCert === null) throw new ConfigError('--tls-cert: expected with --tls-key, got none')
-  const certificate = { cert: await read('--tls-cert', tlsCert), key: await read('--tls-key', tlsKey) }
+  const certificate = {
+    cert: await readSecret('--tls-cert', tlsCert),
+    key: await readSecret('--tls-key', tlsKey)
+  }
   try {
     createSecureContext(certificate)
   } catch (error) {
@@ -52,7 +55,8 @@ async function readCertificate({ tlsCert, tlsKey }: Config): Promise<Certificate
   return certificate
 }
 
-async function read(flag: string, path: string): Promise<Buffer> {
+/** @throws {ConfigError} that names the flag */
+export async function readSecret(flag: string, path: string): Promise<Buffer> {
   try {
     return await readFile(path)
   } catch (error) {

@@ -1,5 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 
+const STAMP_DIGITS = 9
+
 /** An id that sorts by when it was made, such as batch_0mbx2k4f9e1d3c5b7a99887766. */
 export function newBatchId(): string {
   return `batch_${stamp()}`
@@ -26,5 +28,10 @@ export function lineSeed(batchSeed: number, line: number): number {
 }
 
 function stamp(): string {
-  return Date.now().toString(36).padStart(9, '0') + randomBytes(10).toString('hex')
+  return Date.now().toString(36).padStart(STAMP_DIGITS, '0') + randomBytes(10).toString('hex')
+}
+
+/** When the file was begun, or the batch that it is of: Unix milliseconds. */
+export function timeOf(fileId: string): number {
+  return Number.parseInt(fileId.slice('file-'.length, 'file-'.length + STAMP_DIGITS), 36)
 }

@@ -14,7 +14,8 @@ export const batchApi: FastifyPluginAsync<HttpOptions> = async (app, options) =>
   const queue = options.batches
   app.addHook('onRequest', async () => {
     if (!queue) {
-      const message = 'Offline batches are off: start the server with --data and a folder to keep them in.'
+      const message =
+        'Offline batches are off: start the server with --data and a folder to keep them in, or with --nats.'
       throw new RequestError('batches_off', message)
     }
     if (queue.trouble) throw new RequestError('batches_unavailable', `Offline batches: ${queue.trouble}.`)
