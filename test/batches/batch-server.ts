@@ -1,4 +1,7 @@
 /** A whole server with offline batches, in this process, and what a client does with it. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { BatchObject, BatchResult, FileObject } from '../../src/answers.js'
 import type { BatchQueue } from '../../src/batches/batch-queue.js'
@@ -18,7 +21,9 @@ export async function batchServer(
   t: Test,
   options: BuildOptions & { folder?: string; idle?: boolean } = {}
 ): Promise<BatchServer> {
-  const queue = await SqliteQueue.open(options.folder ?? t.testdir())
+  // Not t.testdir(), which is gone before the work on batches has stopped.
+  const own = options.folder === undefined ? await mkdtemp(join(tmpdir(), 'fewstep-')) : undefined
+  const queue = await SqliteQueue.open(options.folder ?? own!)
   const server = await build(t, { ...options, batches: queue })
   const { app, engine, metrics } = server
   const log = (_level: string, message: string) => void t.comment(message)
@@ -29,6 +34,7 @@ export async function batchServer(
     stopped = true
     await work?.stop()
     await queue.close()
+    if (own) await rm(own, { recursive: true })
   }
   t.teardown(stop)
   return { ...server, queue, stop, url: await listen(app) }
