@@ -78,6 +78,7 @@ async function recordPasses() {
   const cost = await measurePassCost(denoiser, MAX_BATCH_TOKENS)
   const scheduler = new Scheduler(recording, {
     maxQueue: REQUESTS,
+    maxBacklogMs: Number.POSITIVE_INFINITY,
     maxBatchTokens: MAX_BATCH_TOKENS,
     cost,
     prefer: 'throughput'

@@ -25,6 +25,7 @@ const cost = new PassCost({ fixedMs: 1, msPerToken: 1e-9, msPerRow: 0 })
 cost.observe = () => {}
 const scheduler = new Scheduler(denoiser, {
   maxQueue: BATCH,
+  maxBacklogMs: Number.POSITIVE_INFINITY,
   maxBatchTokens: BATCH * 128,
   cost,
   prefer: 'latency',

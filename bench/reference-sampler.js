@@ -67,7 +67,13 @@ async function engineOf(folder, precision) {
   const denoiser = await OnnxDenoiser.load(join(folder, precision), options)
   const maxBatchTokens = 4 * LENGTH
   const cost = await measurePassCost(denoiser, maxBatchTokens)
-  const scheduler = new Scheduler(denoiser, { maxQueue: 100, maxBatchTokens, cost, prefer: 'throughput' })
+  const scheduler = new Scheduler(denoiser, {
+    maxQueue: 100,
+    maxBacklogMs: Number.POSITIVE_INFINITY,
+    maxBatchTokens,
+    cost,
+    prefer: 'throughput'
+  })
   const tokenizer = await loadTokenizer('models/tokenizers/gpt2')
   return new Engine([{ name: precision, denoiser, scheduler, tokenizer }], {
     aliases: new Map(),

@@ -8,19 +8,22 @@ export type Role = (typeof roles)[number]
 export interface ApiKey {
   readonly name: string
   readonly roles: ReadonlySet<Role>
+  /** Its share of the device while others wait, too. */
+  readonly weight: number
   readonly hash: Buffer
 }
 
 /** How a key is written down. */
-export const KEY_LINE = 'name:role+role:sha256 (roles: text, metrics, admin)'
+export const KEY_LINE = 'name:role+role:sha256 or name:role+role:sha256:weight (roles: text, metrics, admin)'
 
 /** The key of such a line; undefined where it is none. */
 export function parseKey(line: string): ApiKey | undefined {
-  const [, name, roleNames, hash] = /^([\w.-]{1,64}):([a-z+]+):([0-9a-f]{64})$/.exec(line) ?? []
+  const [, name, roleNames, hash, weight = '1'] =
+    /^([\w.-]{1,64}):([a-z+]+):([0-9a-f]{64})(?::([1-9]\d{0,3}))?$/.exec(line) ?? []
   if (name === undefined) return undefined
   const names = roleNames!.split('+')
   if (!names.every((role): role is Role => roles.some((known) => known === role))) return undefined
-  return { name, roles: new Set(names), hash: Buffer.from(hash!, 'hex') }
+  return { name, roles: new Set(names), weight: Number(weight), hash: Buffer.from(hash!, 'hex') }
 }
 
 /**

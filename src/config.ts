@@ -160,6 +160,15 @@ export const settings = {
     default: 256,
     description: 'Texts of one model that may wait; further ones are refused with 429.'
   }),
+  maxBacklogMs: integer({
+    ...limits,
+    argument: 'ms',
+    min: 1,
+    max: MAX_INTEGER,
+    default: 300_000,
+    description:
+      'Time in passes that the texts of one model may still need when one more comes; it is refused with 429 beyond.'
+  }),
   maxBatchTokens: integer({
     ...limits,
     min: 1,

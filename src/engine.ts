@@ -3,6 +3,7 @@ import type { Denoiser } from './denoiser/denoiser.js'
 import { Coins } from './diffusion/coin.js'
 import { noiseSchedules } from './diffusion/noise-schedule.js'
 import { RequestError } from './errors.js'
+import type { Client } from './scheduler/fair-queue.js'
 import type { PassReport } from './scheduler/pass-report.js'
 import type { Scheduler } from './scheduler/scheduler.js'
 import { type Priority, Sequence, type SequenceOptions } from './scheduler/sequence.js'
@@ -34,6 +35,8 @@ export interface GenerationOptions {
   /** Aborted when the client leaves: its places are free again at once. */
   readonly signal: AbortSignal
   readonly priority?: Priority
+  /** Whose it is: clients share the device by their weights. */
+  readonly client?: Client | undefined
   /** Told of every pass of every text, which is named by its id. */
   readonly onPass?: ((pass: PassReport, sequence: Sequence, id: string) => void) | undefined
 }
@@ -116,7 +119,7 @@ export class Engine<D extends Denoiser = Denoiser> {
     request: Sampling,
     alternatives: number,
     stop: readonly string[],
-    { id, signal, priority = 'interactive', onPass }: GenerationOptions
+    { id, signal, priority = 'interactive', client, onPass }: GenerationOptions
   ): Generation {
     const { scheduler, tokenizer } = model
     const { manifest } = model.denoiser
@@ -125,6 +128,7 @@ export class Engine<D extends Denoiser = Denoiser> {
       newSequence(model, layout, request, {
         alternatives,
         priority,
+        client,
         coins: new Coins(seed, index),
         onPass: onPass && ((pass, sequence) => onPass(pass, sequence, `${id}/${index}`))
       })
@@ -174,7 +178,7 @@ function newSequence(
   { denoiser: { manifest }, scheduler }: ServedModel,
   { tokens, windows }: TextLayout,
   request: Sampling,
-  more: Pick<SequenceOptions, 'alternatives' | 'priority' | 'coins' | 'onPass'>
+  more: Pick<SequenceOptions, 'alternatives' | 'priority' | 'client' | 'coins' | 'onPass'>
 ): Sequence {
   const { min, max } = manifest.steps
   const steps = request.steps ?? manifest.steps.default
@@ -184,8 +188,9 @@ function newSequence(
   }
   const budgetMs = request.deadline_ms ?? undefined
   const rows = tokens.reduce((count, token) => count + Number(token === manifest.mask_token), 0)
+  const size = { length: tokens.length, windows: windows.length, rows }
   const stepsWithin = (ms: number) =>
-    Math.max(1, Math.min(steps, scheduler.stepsWithin(ms, tokens.length, windows.length, rows)))
+    Math.max(1, Math.min(steps, scheduler.stepsWithin(ms, { ...size, client: more.client })))
   return new Sequence({
     tokens,
     maskToken: manifest.mask_token,

@@ -37,6 +37,7 @@ function stat(name: Exclude<keyof SchedulerStats, 'sequences'>): (model: Served)
 
 const seconds = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30]
 const sizes = [1, 2, 4, 8, 16, 32, 64, 128, 256]
+const lengths = [16, 64, 256, 1024, 4096, 16_384, 65_536]
 
 export class Metrics {
   readonly registry = new Registry()
@@ -63,6 +64,36 @@ export class Metrics {
     'Sequences that share a pass.',
     ['model'],
     sizes
+  )
+  readonly #passTokens = this.#histogram(
+    'fewstep_pass_tokens',
+    'Tokens of a pass, padding included.',
+    ['model'],
+    lengths
+  )
+  readonly #passRows = this.#histogram(
+    'fewstep_pass_rows',
+    'Positions that a pass reveals.',
+    ['model'],
+    lengths
+  )
+  readonly #maskedTokens = this.#counter(
+    'fewstep_masked_tokens_total',
+    'Positions that were masked when a pass began.',
+    ['model']
+  )
+  readonly #textPasses = this.#histogram('fewstep_text_passes', 'Passes of a text.', ['model'], sizes)
+  readonly #firstStepSeconds = this.#histogram(
+    'fewstep_first_step_seconds',
+    'Time from a request to the first positions of a text.',
+    ['model'],
+    seconds
+  )
+  readonly #firstTextSeconds = this.#histogram(
+    'fewstep_first_text_seconds',
+    'Time from a request to the first text of a completion that will not change.',
+    ['model'],
+    seconds
   )
   readonly #queueSeconds = this.#histogram(
     'fewstep_queue_seconds',
@@ -91,9 +122,12 @@ export class Metrics {
   }
 
   /** Counts a pass of this model. */
-  readonly onPass = (model: string, { sequences, totalMs }: PassReport): void => {
-    this.#batch.observe({ model }, sequences)
-    this.#passSeconds.observe({ model }, totalMs / 1000)
+  readonly onPass = (model: string, pass: PassReport): void => {
+    this.#batch.observe({ model }, pass.sequences)
+    this.#passSeconds.observe({ model }, pass.totalMs / 1000)
+    this.#passTokens.observe({ model }, pass.tokens)
+    this.#passRows.observe({ model }, pass.rows)
+    this.#maskedTokens.inc({ model }, pass.masked)
   }
 
   /** Reads the numbers of an engine's models whenever it is asked. */
@@ -154,8 +188,15 @@ export class Metrics {
   }
 
   async *#counted(generation: Generation, priority: Priority): AsyncGenerator<TextEvent> {
+    const { model } = generation
+    const start = performance.now()
+    const begun = new Set<number>() // texts of which something is final
     for await (const event of generation) {
-      if (event.type === 'sequence-end') this.#countText(generation.model, event, priority)
+      if (event.type === 'sequence-end') this.#countText(model, event, priority)
+      if (event.type === 'step-end' && event.delta && !begun.has(event.index) && priority === 'interactive') {
+        begun.add(event.index)
+        this.#firstTextSeconds.observe({ model }, (performance.now() - start) / 1000)
+      }
       yield event
     }
   }
@@ -163,7 +204,9 @@ export class Metrics {
   #countText(model: string, { usage, timings }: TextEnd, priority: Priority): void {
     this.#tokens.inc({ model, kind: 'prompt' }, usage.prompt_tokens)
     this.#tokens.inc({ model, kind: 'completion' }, usage.completion_tokens)
+    this.#textPasses.observe({ model }, timings.passes)
     if (priority === 'offline') return
+    this.#firstStepSeconds.observe({ model }, timings.first_step_ms / 1000)
     this.#queueSeconds.observe({ model }, timings.queue_ms / 1000)
     this.#textSeconds.observe({ model }, timings.total_ms / 1000)
   }

@@ -103,7 +103,7 @@ async function startModel(
   { name, folder, manifest, tokenizer }: CheckedModel,
   { config, log, onPass }: StartOptions
 ): Promise<ServedModel<DenoiserPool>> {
-  const { device, devices, threads, passTimeoutMs, maxQueue, maxBatchTokens, prefer } = config
+  const { device, devices, threads, passTimeoutMs, maxQueue, maxBacklogMs, maxBatchTokens, prefer } = config
   const options = { device, threads, passTimeoutMs, log }
   const denoiser = await DenoiserPool.start(folder, manifest, devices, options)
   const cost = await measurePassCost(denoiser, maxBatchTokens).catch(async ({ message }: Error) => {
@@ -112,6 +112,7 @@ async function startModel(
   })
   const scheduler = new Scheduler(denoiser, {
     maxQueue,
+    maxBacklogMs,
     maxBatchTokens,
     cost,
     prefer,

@@ -22,11 +22,14 @@ t.test('the line does not hold the secret', async (t) => {
 
 t.test('a line that is no key is none', async (t) => {
   const hash = 'a'.repeat(64)
-  t.ok(parseKey(`a:text+metrics:${hash}`))
+  t.equal(parseKey(`a:text+metrics:${hash}`)!.weight, 1)
+  t.equal(parseKey(`a:text:${hash}:16`)!.weight, 16)
   for (const line of [
     '',
     'secret',
     `a:text:${hash}0`,
+    `a:text:${hash}:0`,
+    `a:text:${hash}:1.5`,
     `a:root:${hash}`,
     `a::${hash}`,
     `:text:${hash}`,

@@ -14,6 +14,7 @@ function build(t: Test, options: { maxQueue?: number; maxBatchTokens?: number } 
   const denoiser = new TableDenoiser()
   const scheduler = new Scheduler(denoiser, {
     maxQueue: 100,
+    maxBacklogMs: Number.POSITIVE_INFINITY,
     maxBatchTokens: 1024,
     cost: flatCost(),
     prefer: 'latency',

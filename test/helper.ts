@@ -77,6 +77,7 @@ export async function build(t: Test, options: BuildOptions = {}) {
   const onPass = (pass: Parameters<Metrics['onPass']>[1]) => metrics.onPass('table', pass)
   const scheduler = new Scheduler(denoiser, {
     maxQueue,
+    maxBacklogMs: Number.POSITIVE_INFINITY,
     maxBatchTokens,
     cost: flatCost(),
     prefer: 'latency',

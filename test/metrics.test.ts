@@ -1,5 +1,6 @@
 import t from 'tap'
 import { build, post } from './helper.js'
+import { MASK } from './table-denoiser.js'
 
 t.test('what was asked and done is counted', async (t) => {
   const { app, denoiser } = await build(t)
@@ -28,6 +29,19 @@ t.test('what was asked and done is counted', async (t) => {
   t.equal(passes, denoiser.passes.length)
   t.equal(value(`fewstep_pass_seconds_count{${model}}`), passes)
   t.equal(value(`fewstep_batch_sequences_count{${model}}`), passes)
+  t.equal(
+    value(`fewstep_pass_tokens_sum{${model}}`),
+    denoiser.passes.reduce((sum, { tokens }) => sum + tokens.length, 0)
+  )
+  t.equal(value(`fewstep_pass_rows_sum{${model}}`), 12)
+  const masks = denoiser.passes.map(({ tokens }) => tokens.filter((token) => token === MASK).length)
+  t.equal(
+    value(`fewstep_masked_tokens_total{${model}}`),
+    masks.reduce((sum, count) => sum + count)
+  )
+  t.ok(value(`fewstep_text_passes_sum{${model}}`)! >= passes)
+  for (const name of ['first_step', 'first_text'])
+    t.equal(value(`fewstep_${name}_seconds_count{${model}}`), 2, name)
   t.equal(value(`fewstep_steps_total{${model}}`)! + value(`fewstep_empty_steps_total{${model}}`)!, 12)
   t.equal(value(`fewstep_queue_seconds_count{${model}}`), 2)
   t.equal(value(`fewstep_text_seconds_count{${model}}`), 2)

@@ -16,14 +16,14 @@ export class Access {
 
   may(request: FastifyRequest, role: Role): boolean {
     if (this.#keys === undefined) return true
-    const key = this.#keyOf(request)
+    const key = this.keyOf(request)
     return key !== undefined && (key.roles.has(role) || key.roles.has('admin'))
   }
 
   /** @throws {RequestError} */
   demand(request: FastifyRequest, role: Role): void {
     if (this.may(request, role)) return
-    const key = this.#keyOf(request)
+    const key = this.keyOf(request)
     if (key) throw new RequestError('forbidden', `Expected a key with the role ${role}, got ${key.name}.`)
     const got = secretOf(request) === undefined ? 'none' : 'an unknown one'
     throw new RequestError('unauthenticated', `authorization: expected "Bearer" and a key, got ${got}`)
@@ -31,10 +31,11 @@ export class Access {
 
   /** The name of the key; undefined where there is none. */
   keyName(request: FastifyRequest): string | undefined {
-    return this.#keyOf(request)?.name
+    return this.keyOf(request)?.name
   }
 
-  #keyOf(request: FastifyRequest): ApiKey | undefined {
+  /** Undefined where there is none. */
+  keyOf(request: FastifyRequest): ApiKey | undefined {
     const secret = secretOf(request)
     return secret === undefined ? undefined : this.#keys?.find(secret)
   }

@@ -7,11 +7,12 @@ import { answers, eventStream } from './answer-schemas.js'
 import { Bookmark } from './bookmark.js'
 import { CompletionAnswer } from './completion-answer.js'
 import { completionStream } from './completion-stream.js'
-import { departure } from './departure.js'
-import { newId, readTexts } from './generation-answer.js'
+import { readTexts } from './generation-answer.js'
+import { generationOptions } from './generation-options.js'
 import type { HttpOptions } from './http-options.js'
 import { retell } from './retelling.js'
 import { lastEventId, sendEvents } from './server-sent-events.js'
+import { serverTiming } from './server-timing.js'
 import { withErrorEvent } from './with-error-event.js'
 
 const schema = {
@@ -28,15 +29,16 @@ const schema = {
   })
 }
 
-export const completionRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (
-  app,
-  { engine, metrics, limits, traces }
-) => {
+export const completionRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, http) => {
+  const { engine, metrics, limits } = http
   app.post('/v1/completions', { schema }, async (request, reply) => {
     const { body } = request
-    const { onPass } = traces.of(request) ?? {}
-    const options = { id: newId('cmpl'), signal: departure(reply), onPass }
-    if (!body.stream) return wholeCompletion(body, { engine, metrics }, options)
+    const options = generationOptions('cmpl', reply, http)
+    if (!body.stream) {
+      const answer = await wholeCompletion(body, http, options)
+      reply.header('server-timing', serverTiming(answer.choices.map(({ fewstep }) => fewstep!.timings)))
+      return answer
+    }
     const model = engine.resolve(body.model)
     const bookmark = Bookmark.at(lastEventId(request), body, model)
     const generation = metrics.count(engine.complete({ ...body, seed: bookmark.seed }, options))

@@ -4,19 +4,19 @@ import type { GenerationOptions, ServedModel } from '../engine.js'
 import { InfillRequest, ref, StreamHeaders } from '../schemas.js'
 import { answers, eventStream } from './answer-schemas.js'
 import { Bookmark } from './bookmark.js'
-import { departure } from './departure.js'
 import {
   effectiveParameters,
   type FinishedText,
-  newId,
   onTheWire,
   readTexts,
   systemFingerprint,
   unixTime
 } from './generation-answer.js'
+import { generationOptions } from './generation-options.js'
 import type { HttpOptions } from './http-options.js'
 import { type Retold, retell } from './retelling.js'
 import { eventText, lastEventId, sendEvents } from './server-sent-events.js'
+import { serverTiming } from './server-timing.js'
 import { withErrorEvent } from './with-error-event.js'
 
 const schema = {
@@ -30,15 +30,16 @@ const schema = {
   })
 }
 
-export const infillRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (
-  app,
-  { engine, metrics, limits, traces }
-) => {
+export const infillRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, http) => {
+  const { engine, metrics, limits } = http
   app.post('/v1/infill', { schema }, async (request, reply) => {
     const { body } = request
-    const { onPass } = traces.of(request) ?? {}
-    const options = { id: newId('infill'), signal: departure(reply), onPass }
-    if (!body.stream) return wholeInfill(body, { engine, metrics }, options)
+    const options = generationOptions('infill', reply, http)
+    if (!body.stream) {
+      const answer = await wholeInfill(body, http, options)
+      reply.header('server-timing', serverTiming([answer.timings]))
+      return answer
+    }
     const bookmark = Bookmark.at(lastEventId(request), body, engine.resolve(body.model))
     const generation = metrics.count(engine.infill({ ...body, seed: bookmark.seed }, options))
     const events = infillStream(retell(generation, bookmark))

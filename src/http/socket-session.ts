@@ -96,7 +96,8 @@ export class SocketSession {
     const controller = new AbortController()
     const release = gate.work.take(this.#request)
     const trace = traces.begin(message.type, id, this.#request)
-    const options = { id, signal: controller.signal, onPass: trace?.onPass }
+    const client = gate.access.keyOf(this.#request)
+    const options = { id, signal: controller.signal, client, onPass: trace?.onPass }
     try {
       const generation = metrics.count(
         message.type === 'completion'

@@ -1,15 +1,16 @@
+import { type Client, FairQueue } from './fair-queue.js'
 import { lengthBucket } from './length-bucket.js'
 import type { PassSize } from './pass-cost.js'
 import type { Sequence } from './sequence.js'
 
 /**
- * Who waits and who runs, both in the order in which they are served. First come, first served: nobody overtakes the
- * sequence at the head of the queue, however long it is.
+ * Who waits and who runs, both in the order in which they are served. Clients get passes by their weights, each one's sequences first
+ * come, first served; nobody overtakes the sequence at the head of the queue, however long it is.
  *
  *   add -> queued (waits for room) -> running (waits for a pass <-> is in one) -> remove
  */
 export class Admission {
-  readonly #queued = new Set<Sequence>()
+  readonly #queued: FairQueue<Sequence>
   readonly #running = new Set<Sequence>()
   readonly #inPass = new Set<Sequence>()
   readonly #context: number
@@ -20,11 +21,16 @@ export class Admission {
    * @param context longest window of the model
    * @param maxTokens padded tokens that may run at once
    * @param least sequences that may run at once whatever their tokens
+   * @param cost what so many padded tokens and rows take, in any unit
    */
-  constructor(context: number, maxTokens: number, least: number) {
+  constructor(context: number, maxTokens: number, least: number, cost: (size: PassSize) => number) {
     this.#context = context
     this.#maxTokens = maxTokens
     this.#least = least
+    this.#queued = new FairQueue({
+      clientOf: ({ options }) => options.client,
+      costOf: ({ length, passes, rows }) => cost({ tokens: this.padded(length) * passes, rows })
+    })
   }
 
   get queued(): number {
@@ -36,7 +42,7 @@ export class Admission {
   }
 
   get all(): readonly Sequence[] {
-    return [...this.#running, ...this.#queued]
+    return [...this.#running, ...this.#queued.all]
   }
 
   /** What a pass for each of the running sequences holds, in all. */
@@ -76,13 +82,17 @@ export class Admission {
   /** Lets the queue's head run while there is room. Returns who waits for a pass, the longest first. */
   admit(): readonly Sequence[] {
     let { tokens } = this.round
-    for (const sequence of this.#queued) {
-      tokens += this.padded(sequence.length)
+    for (let next = this.#queued.next; next; next = this.#queued.next) {
+      tokens += this.padded(next.length)
       if (this.#running.size >= this.#least && tokens > this.#maxTokens) break
-      this.#queued.delete(sequence)
-      this.#running.add(sequence)
+      this.#running.add(this.#queued.take()!)
     }
     return this.running.filter((sequence) => !this.#inPass.has(sequence))
+  }
+
+  /** How many would leave the queue before a sequence of this client that came now. */
+  ahead(client: Client | undefined): number {
+    return this.#queued.ahead(client)
   }
 
   /** They are in a pass now. */

@@ -5,6 +5,7 @@ export interface PassReport {
   readonly sequences: number
   readonly rows: number
   readonly tokens: number // padded
+  readonly masked: number // before it
   readonly passMs: number // inside the denoiser
   readonly totalMs: number // with the way there and back
 }

@@ -2,6 +2,7 @@ import { type Denoiser, DenoiserLost, type Outage, type Pass, type Revealed } fr
 import { RequestError } from '../errors.js'
 import { Admission } from './admission.js'
 import { applyRevealed, type Batch, fillBatch, nextBatch, PassAssembler } from './batch.js'
+import type { Client } from './fair-queue.js'
 import type { PassCost, PassSize } from './pass-cost.js'
 import type { PassReport } from './pass-report.js'
 import type { Priority, Sequence } from './sequence.js'
@@ -9,6 +10,8 @@ import type { Priority, Sequence } from './sequence.js'
 export interface SchedulerOptions {
   /** Sequences that may wait for a place; one more is refused. */
   readonly maxQueue: number
+  /** Milliseconds of passes that interactive sequences may still need when one more comes. */
+  readonly maxBacklogMs: number
   /** Padded tokens of a pass, and TOKENS_PER_ROW times its rows: bounds its memory. One sequence always fits. */
   readonly maxBatchTokens: number
   /** What a pass costs on this denoiser. */
@@ -82,7 +85,10 @@ export class Scheduler {
     this.#passTokens = Math.min(options.cost.tokensFor(share), options.maxBatchTokens)
     this.#offlineTokens = Math.min(options.cost.tokensFor(preferences.latency.share), this.#passTokens)
     this.#maxLanes = lanes * denoiser.parallel
-    const admission = () => new Admission(this.#context, this.#passTokens * this.#maxLanes, this.#maxLanes)
+    const { terms } = options.cost
+    const cost = ({ tokens, rows }: PassSize) => tokens * terms.msPerToken + rows * terms.msPerRow
+    const admission = () =>
+      new Admission(this.#context, this.#passTokens * this.#maxLanes, this.#maxLanes, cost)
     this.#admissions = { interactive: admission(), offline: admission() }
   }
 
@@ -110,6 +116,7 @@ export class Scheduler {
     const { outage } = this.#denoiser
     if (outage) throw this.#refuseDuring(outage, sequences)
     const admission = this.#admissionOf(sequences[0]!)
+    this.#checkBacklog(sequences)
     admission.add(sequences)
     const over = admission.queued - this.#options.maxQueue
     if (over > 0) throw this.#refuse(sequences, over)
@@ -122,16 +129,24 @@ export class Scheduler {
     this.#wake()
   }
 
-  /** Steps that each window of a text which came now could take to be done in time. May be less than 1. */
-  stepsWithin(ms: number, length: number, windows: number, rows: number): number {
+  /** Steps that each window of a text of this client which came now could take to be done in time. May be less than 1. */
+  stepsWithin(
+    ms: number,
+    {
+      length,
+      windows,
+      rows,
+      client
+    }: { length: number; windows: number; rows: number; client?: Client | undefined }
+  ): number {
     const { cost } = this.#options
     const { interactive } = this.#admissions
-    const { round, queued } = interactive
+    const { round } = interactive
     const own = { tokens: interactive.padded(length), rows: 0 }
     const all = { tokens: round.tokens + own.tokens, rows: round.rows }
     const stepMs = Math.max(cost.estimate(own), this.#roundMs(all))
     const rowsMs = rows * cost.terms.msPerRow
-    return Math.floor((ms - this.#msUntilLeft(queued) - rowsMs) / windows / stepMs)
+    return Math.floor((ms - this.#msUntilLeft(interactive.ahead(client)) - rowsMs) / windows / stepMs)
   }
 
   /** Refuses new work and resolves when what was accepted is done. */
@@ -214,6 +229,7 @@ export class Scheduler {
       sequence.heedDeadline(start, roundMs)
     }
     const pass = assembler.assemble(batch)
+    const masked = batch.sequences.reduce((sum, sequence) => sum + sequence.masked, 0)
     let revealed: Revealed
     try {
       revealed = await this.#reveal(pass)
@@ -230,7 +246,13 @@ export class Scheduler {
     // One that lay ready waited for another pass, not for its own way there and back.
     this.#options.cost.observe(size, ahead ? revealed.passMs : totalMs)
     const timing = { startedAt: start, passMs: revealed.passMs, totalMs }
-    const report = { ...size, ...timing, number: ++this.#counts.passes, sequences: batch.sequences.length }
+    const report = {
+      ...size,
+      ...timing,
+      masked,
+      number: ++this.#counts.passes,
+      sequences: batch.sequences.length
+    }
     this.#count(report)
     for (const sequence of batch.sequences) sequence.options.onPass?.(report, sequence)
   }
@@ -269,6 +291,16 @@ export class Scheduler {
     this.#outcomes.refused += sequences.length
     const { name } = this.#denoiser.manifest
     return new RequestError('unavailable', `The model ${name} is out of service: ${reason}`, { retryAfterMs })
+  }
+
+  #checkBacklog(sequences: readonly Sequence[]): void {
+    const { maxBacklogMs } = this.#options
+    const { backlogMs } = this
+    if (backlogMs <= maxBacklogMs || sequences[0]!.options.priority === 'offline') return
+    this.#outcomes.refused += sequences.length
+    const retryAfterMs = Math.ceil(backlogMs - maxBacklogMs)
+    const message = `The server has work for ${Math.round(backlogMs)} ms: expected at most ${maxBacklogMs} ms. Try again in ${retryAfterMs} ms.`
+    throw new RequestError('overloaded', message, { retryAfterMs })
   }
 
   #refuse(sequences: readonly Sequence[], over: number): RequestError {

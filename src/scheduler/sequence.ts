@@ -1,6 +1,7 @@
 import type { Coins } from '../diffusion/coin.js'
 import { drawRevealPlan, type PlannedStep } from '../diffusion/reveal-plan.js'
 import type { Window } from '../diffusion/windows.js'
+import type { Client } from './fair-queue.js'
 import type { PassReport } from './pass-report.js'
 import { StepStream, type TokenReveal } from './step-stream.js'
 
@@ -26,6 +27,8 @@ export interface SequenceOptions {
   /** When the text must be there, on the clock of `performance.now()`. */
   readonly deadline: number | undefined
   readonly priority: Priority
+  /** Whose it is, where clients have keys. */
+  readonly client?: Client | undefined
 }
 
 /** How a row of a pass came out. */
@@ -71,6 +74,11 @@ export class Sequence {
 
   get done(): boolean {
     return this.#masked === 0
+  }
+
+  /** Positions that are not yet revealed. */
+  get masked(): number {
+    return this.#masked
   }
 
   get remainingPasses(): number {

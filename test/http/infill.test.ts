@@ -77,3 +77,19 @@ t.test('a bad template is refused by name', async (t) => {
     t.match({ status, ...body.error }, { status: 400, param, message })
   }
 })
+
+t.test('where the time went is in a header, too', async (t) => {
+  const { app } = await build(t)
+  for (const [url, request] of [
+    ['/v1/infill', { template: ['The ', { mask: 2 }] }],
+    ['/v1/completions', { max_tokens: 2, n: 2 }]
+  ] as const) {
+    const answer = await app.inject({ method: 'POST', url, payload: request })
+    const header = String(answer.headers['server-timing'])
+    t.match(header, /^queue;dur=[\d.]+, first-step;dur=[\d.]+, passes;dur=[\d.]+, total;dur=[\d.]+$/)
+    const body = answer.json()
+    const { timings } = body.choices?.[1].fewstep ?? body
+    const total = Number(/total;dur=([\d.]+)/.exec(header)![1])
+    t.ok(total >= timings.total_ms)
+  }
+})

@@ -25,6 +25,7 @@ for (const [kind, folder] of Object.entries(toys)) {
     t.teardown(() => denoiser.close())
     const scheduler = new Scheduler(denoiser, {
       maxQueue: 2 * TEXTS,
+      maxBacklogMs: Number.POSITIVE_INFINITY,
       maxBatchTokens: 16 * 1024,
       cost: flatCost(),
       prefer: 'throughput'

@@ -2,8 +2,11 @@ import t from 'tap'
 import { Admission } from '../../src/scheduler/admission.js'
 import { makeSequence } from './make-sequence.js'
 
+const newAdmission = (context: number, maxTokens: number, least: number) =>
+  new Admission(context, maxTokens, least, ({ tokens, rows }) => tokens + rows)
+
 t.test('the head of the queue runs when there is room, and nobody overtakes it', async (t) => {
-  const admission = new Admission(64, 64, 1)
+  const admission = newAdmission(64, 64, 1)
   const [first, long, short] = [makeSequence(15, 4, 1), makeSequence(60, 4, 2), makeSequence(15, 4, 3)]
   admission.add([first!, long!, short!])
   t.same(admission.running, [first])
@@ -19,21 +22,21 @@ t.test('the head of the queue runs when there is room, and nobody overtakes it',
 t.test('as many sequences as must always run, however small the budget', async (t) => {
   const sequences = () => [makeSequence(60, 1, 1), makeSequence(5, 1, 2), makeSequence(5, 1, 3)]
   for (const least of [1, 2]) {
-    const admission = new Admission(64, 1, least)
+    const admission = newAdmission(64, 1, least)
     admission.add(sequences())
     t.equal(admission.running.length, least)
   }
 })
 
 t.test('a round is the padded tokens and the mean rows of what runs', async (t) => {
-  const admission = new Admission(64, 1000, 1)
+  const admission = newAdmission(64, 1000, 1)
   const [a, b] = [makeSequence(20, 4, 1), makeSequence(5, 1, 2)]
   admission.add([a!, b!])
   t.same(admission.round, { tokens: 24 + 16, rows: 20 / a!.passes + 5 })
 })
 
 t.test('after its pass a sequence waits behind the others', async (t) => {
-  const admission = new Admission(64, 1000, 1)
+  const admission = newAdmission(64, 1000, 1)
   const [a, b, c] = [makeSequence(5, 4, 1), makeSequence(5, 4, 2), makeSequence(5, 4, 3)]
   admission.add([a!, b!, c!])
   admission.depart([a!])
@@ -43,7 +46,7 @@ t.test('after its pass a sequence waits behind the others', async (t) => {
 })
 
 t.test('a sequence that left during its pass does not come back', async (t) => {
-  const admission = new Admission(64, 1000, 1)
+  const admission = newAdmission(64, 1000, 1)
   const [a, b] = [makeSequence(5, 4, 1), makeSequence(5, 4, 2)]
   admission.add([a!, b!])
   admission.depart([a!, b!])
@@ -53,7 +56,7 @@ t.test('a sequence that left during its pass does not come back', async (t) => {
 })
 
 t.test('places are free when as many have left as must, each after its remaining passes', async (t) => {
-  const admission = new Admission(64, 128, 1)
+  const admission = newAdmission(64, 128, 1)
   t.equal(admission.roundsUntilLeft(1), 0)
   const running = [makeSequence(60, 3, 1), makeSequence(60, 12, 2)]
   admission.add([...running, makeSequence(60, 5, 3), makeSequence(60, 5, 4)])
@@ -63,3 +66,21 @@ t.test('places are free when as many have left as must, each after its remaining
   t.equal(admission.roundsUntilLeft(2), many)
   t.equal(admission.roundsUntilLeft(3), many! + few!)
 })
+
+t.test(
+  'clients are admitted by what they had for their weights, however many sequences one brings',
+  async (t) => {
+    const admission = newAdmission(64, 16, 1)
+    const of = (name: string, weight: number, count: number) =>
+      Array.from({ length: count }, (_, i) => makeSequence(15, 4, i, { client: { name, weight } }))
+    admission.add(of('many', 1, 6))
+    t.equal(admission.ahead({ name: 'one', weight: 1 }), 0)
+    admission.add(of('two', 2, 4))
+    const served: string[] = []
+    for (let [next] = admission.admit(); next; [next] = admission.admit()) {
+      served.push(next.options.client!.name)
+      admission.remove(next)
+    }
+    t.same(served, ['many', 'two', 'two', 'many', 'two', 'two', 'many', 'many', 'many', 'many'])
+  }
+)

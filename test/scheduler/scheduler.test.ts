@@ -17,6 +17,7 @@ const CONTEXT = 64
 function schedulerOn(denoiser: TableDenoiser, changes: Partial<SchedulerOptions> = {}): Scheduler {
   return new Scheduler(denoiser, {
     maxQueue: 1000,
+    maxBacklogMs: Number.POSITIVE_INFINITY,
     maxBatchTokens: 4 * CONTEXT,
     cost: flatCost(),
     prefer: 'latency',
@@ -407,6 +408,22 @@ t.test('a full queue refuses at once, takes none of the request, and says when t
   scheduler.submit([makeSequence(60, 4, 6)])
   scheduler.close()
   t.equal(scheduler.stats.sequences.refused, 2)
+})
+
+t.test('who owes too much time refuses more of it at once, and says when it owes less', async (t) => {
+  const denoiser = new TableDenoiser()
+  const scheduler = schedulerOn(denoiser, { maxBacklogMs: 10 })
+  const text = makeSequence(60, 40, 1)
+  scheduler.submit([text]) // one that costs more than that alone is taken all the same
+  const owed = scheduler.backlogMs
+  t.ok(owed > 10)
+  const error = thrownBy(() => scheduler.submit([makeSequence(5, 1, 2)])) as RequestError
+  t.match(error, { code: 'overloaded', status: 429, retryAfterMs: Math.ceil(owed - 10) })
+  scheduler.submit([offline(5, 1, 3)])
+  await read(text)
+  scheduler.submit([makeSequence(5, 1, 4)])
+  scheduler.close()
+  t.equal(scheduler.stats.sequences.refused, 1)
 })
 
 t.test('while a denoiser is out of service nothing is taken, and it is said for how long', async (t) => {

@@ -6,8 +6,8 @@ import { RequestError } from '../../errors.js'
 import { GenerateAnswer, GenerateRequest } from '../../open-inference.js'
 import { ref } from '../../schemas.js'
 import { eventStream } from '../answer-schemas.js'
-import { departure } from '../departure.js'
-import { effectiveParameters, type FinishedText, newId, readTexts } from '../generation-answer.js'
+import { effectiveParameters, type FinishedText, readTexts } from '../generation-answer.js'
+import { generationOptions } from '../generation-options.js'
 import type { HttpOptions } from '../http-options.js'
 import { logprob } from '../logprobs.js'
 import { eventText, sendEvents } from '../server-sent-events.js'
@@ -19,14 +19,12 @@ const MAX_TOKENS = 20
 
 const schema = { tags, params, body: ref(GenerateRequest) }
 
-export const generateRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (
-  app,
-  { engine, metrics, limits }
-) => {
+export const generateRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, http) => {
+  const { engine, metrics, limits } = http
   function generate(model: string, { text_input, parameters = {} }: GenerateRequest, reply: FastifyReply) {
     const { details, max_tokens = MAX_TOKENS, ...sampling } = parameters
     const completion = { ...sampling, model, prompt: text_input, max_tokens }
-    return metrics.count(engine.complete(completion, { id: newId('generate'), signal: departure(reply) }))
+    return metrics.count(engine.complete(completion, generationOptions('generate', reply, http)))
   }
 
   app.post(

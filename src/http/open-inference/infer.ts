@@ -2,8 +2,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { RequestError } from '../../errors.js'
 import { InferAnswer, InferRequest, type OutputName, type PromptTensor } from '../../open-inference.js'
 import { ref } from '../../schemas.js'
-import { departure } from '../departure.js'
-import { effectiveParameters, type FinishedText, newId, readTexts } from '../generation-answer.js'
+import { effectiveParameters, type FinishedText, readTexts } from '../generation-answer.js'
+import { generationOptions } from '../generation-options.js'
 import type { HttpOptions } from '../http-options.js'
 import { params, protocolAnswers, tags } from './routes.js'
 
@@ -16,10 +16,11 @@ const schema = {
 }
 
 /** Completions as tensors: the i-th text completes the i-th prompt. */
-export const inferRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, { engine, metrics }) => {
+export const inferRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, http) => {
+  const { engine, metrics } = http
   app.post('/v2/models/:model/infer', { schema }, async ({ body, params: { model } }, reply) => {
     const completion = { ...body.parameters, model, prompt: promptsOf(body.inputs[0]!) }
-    const options = { id: newId('infer'), signal: departure(reply) }
+    const options = generationOptions('infer', reply, http)
     const generation = metrics.count(engine.complete(completion, options))
     return inferAnswer(body, generation.model, await readTexts(generation))
   })
