@@ -10,7 +10,7 @@ const ways = {
     'iptables -A INPUT -m statistic --mode random --probability 0.03 -j DROP && tc qdisc add dev lo root tbf rate 2mbit burst 10kb latency 50ms'
 }
 
-const inNamespace = (script: string) => ['-rn', 'sh', '-c', `ip link set lo up && ${script}`]
+const inNamespace = (script: string) => ['-rn', 'sh', '-c', `ip link set lo up mtu 1500 && ${script}`]
 const works = ([, spoil]: [string, string]) => spawnSync('unshare', inNamespace(spoil)).status === 0
 const way = Object.entries(ways).find(works)
 
