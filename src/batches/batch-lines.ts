@@ -1,10 +1,10 @@
 /** From lines of a file to requests, or to why they are none. */
 import type { BatchResult } from '../answers.js'
+import { type Line, linesOf } from '../bounded-lines.js'
 import { RequestError } from '../errors.js'
 import type { BatchLine } from '../schemas.js'
 import { lineId } from './batch-id.js'
 import type { BatchRecord } from './batch-queue.js'
-import { type Line, linesOf } from './jsonl.js'
 
 /** What checks a line: by the schemas that check live requests. */
 export type CheckLine = (line: unknown, endpoint: BatchLine['url']) => BatchLine

@@ -73,7 +73,10 @@ export class DenoiserChild {
     this.#process.on('message', (message) => this.#onMessage(message))
     this.ended = new Promise((resolve) => {
       // `close` follows `exit` when the error output, which may hold the reason, has been read to its end.
-      this.#process.once('close', (code, signalName) => resolve(this.#end(signalName ?? `code ${code}`)))
+      this.#process.once('close', async (code, signalName) => {
+        await this.#errors.ended
+        resolve(this.#end(signalName ?? `code ${code}`))
+      })
       this.#process.on('error', (error) => {
         if (this.#process.pid === undefined) resolve(this.#end(error.message))
       })

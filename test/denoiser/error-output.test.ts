@@ -8,7 +8,7 @@ async function outputOf(text: string) {
   const lines: string[] = []
   const output = new ErrorOutput(stream, (line) => lines.push(line))
   stream.end(text)
-  await once(stream, 'close')
+  await output.ended
   return { output, lines }
 }
 
@@ -27,4 +27,17 @@ t.test('an error says more than the lines after it; without one the last line is
   t.same(crash.lines, ['one', 'TypeError: x is not a function', 'at y (z.js:1:1)', 'Node.js v20'])
   t.equal((await outputOf('one\ntwo\n')).output.reason, 'two')
   t.equal((await outputOf('')).output.reason, undefined)
+})
+
+t.test('of a line without an end no more is kept than its length', async (t) => {
+  const stream = new PassThrough({ highWaterMark: 1 })
+  const lines: string[] = []
+  const output = new ErrorOutput(stream, (line) => lines.push(line))
+  const before = process.memoryUsage().arrayBuffers
+  for (let i = 0; i < 64; i++) if (!stream.write(Buffer.alloc(2 ** 20, 0xc3))) await once(stream, 'drain')
+  const grown = process.memoryUsage().arrayBuffers - before
+  t.ok(grown < 32 * 2 ** 20, `${grown} bytes`)
+  stream.end('\nTypeError: x\n')
+  await output.ended
+  t.same(lines, [`(a line of ${2 ** 26} bytes)`, 'TypeError: x'])
 })

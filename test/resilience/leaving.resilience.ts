@@ -19,7 +19,7 @@ import {
 import { trial } from './trial.js'
 
 const flags = [...TOYS, '--max-text-tokens', '4000', '--max-queue', '2000', '--log-level', 'error']
-const GROWTH_MIB = 80
+const GROWTH_MIB = 40
 const SECOND_MS = 1000
 
 /** Ways to come to a server and leave it. */
@@ -38,7 +38,7 @@ async function sent(socket: Socket, bytes: string): Promise<Socket> {
 
 trial(
   'connections made and dropped: at once, part way through a request, before its answer, by end and by reset',
-  `every connection let go; after the first 2,000 no more than ${GROWTH_MIB} MiB on top`,
+  `every connection let go; after the first 6,000 no more than ${GROWTH_MIB} MiB on top`,
   async (t) => {
     const server = await startServer(t, ...flags)
     const { url, child } = server
@@ -50,10 +50,10 @@ trial(
       else if (n % 3 === 0) socket.resetAndDestroy()
       else socket.destroy()
     }
-    await each(Array(2000).keys(), 64, come)
+    await each(Array(6000).keys(), 64, come)
     await atRest(url)
     const before = await residentMib(child.pid!)
-    const health = await watched(url, () => each(Array(8000).keys(), 64, come))
+    const health = await watched(url, () => each(Array(4000).keys(), 64, come))
     await atRest(url)
     const grown = Math.round((await residentMib(child.pid!)) - before)
     if (grown > GROWTH_MIB) lost.push(`${grown} MiB more`)

@@ -23,7 +23,7 @@ export const metadataRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app
         tags,
         summary: 'Say whether a model takes requests',
         params,
-        response: { 200: ready, 503: ready }
+        response: { 200: ready, '4xx': protocolAnswers(ModelMetadata)['4xx'], 503: ready }
       }
     },
     async (request, reply) => {

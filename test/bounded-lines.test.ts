@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { type Line, linesOf } from '../../src/batches/jsonl.js'
+import { type Line, linesOf } from '../src/bounded-lines.js'
 
 async function* chunksOf(bytes: Buffer, size: number) {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)

@@ -1,4 +1,4 @@
-/** One line of a file, its number counted from 1. */
+/** One line of a stream, its number counted from 1. */
 export interface Line {
   readonly number: number
   readonly bytes: number
@@ -8,7 +8,7 @@ export interface Line {
 
 const NEWLINE = 10
 
-/** The lines of a file that are not blank. However long the file and its lines are, memory holds `maxBytes` of it and a chunk. */
+/** The lines of a stream that are not blank. However long it and its lines are, memory holds `maxBytes` of it and a chunk. */
 export async function* linesOf(chunks: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Line> {
   let number = 1
   let bytes = 0
