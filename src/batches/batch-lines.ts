@@ -1,4 +1,5 @@
 /** From lines of a file to requests, or to why they are none. */
+import { setImmediate } from 'node:timers/promises'
 import type { BatchResult } from '../answers.js'
 import { type Line, linesOf } from '../bounded-lines.js'
 import { RequestError } from '../errors.js'
@@ -8,6 +9,9 @@ import type { BatchRecord } from './batch-queue.js'
 
 /** What checks a line: by the schemas that check live requests. */
 export type CheckLine = (line: unknown, endpoint: BatchLine['url']) => BatchLine
+
+/** Lines that are read in one go: more would hold up everything else. */
+const LINES = 16
 
 export interface ReadLine {
   readonly number: number
@@ -25,6 +29,7 @@ export async function* readLines(
   const firstLines = new Map<string, number>()
   for await (const line of linesOf(chunks, maxLineBytes)) {
     const { number } = line
+    if (number % LINES === 0) await setImmediate()
     let customId: string | null = null
     try {
       const value = parseLine(line, maxLineBytes)

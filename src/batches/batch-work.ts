@@ -127,21 +127,21 @@ export class BatchWork {
     await setTimeout(SWEEP_MS, undefined, { signal: this.#stop.signal })
   }
 
-  /** Says what failed; what all fail of while the queue cannot be reached, once. */
+  /** Says what failed; what all fail of, as while the queue cannot be reached or its disk is full, once. */
   #complain({ message }: Error): void {
-    const { trouble } = this.#options.queue
-    if (trouble && trouble === this.#trouble) return
+    const trouble = this.#options.queue.trouble ?? message
+    if (trouble === this.#trouble) return
     this.#trouble = trouble
-    this.#options.log('warn', `batches: ${trouble ?? message}; tried again every ${AGAIN_MS} ms`)
+    this.#options.log('warn', `batches: ${trouble}; tried again every ${AGAIN_MS} ms`)
   }
 
   /** @throws once stopped */
   async #insist(work: () => Promise<void>): Promise<void> {
     const { signal } = this.#stop
-    for (;;) {
+    for (let failed = false; ; failed = true) {
       try {
         await work()
-        this.#trouble = null
+        if (failed) this.#trouble = null
         return
       } catch (error) {
         signal.throwIfAborted()

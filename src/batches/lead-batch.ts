@@ -127,12 +127,13 @@ async function writeFile(
   options: LeadOptions,
   failed: boolean
 ): Promise<{ id: string | null; lines: number; notRun: number }> {
-  const { queue } = options
+  const { queue, signal } = options
   const { id, input_file_id } = record.batch
   const count = { lines: 0, notRun: 0, bytes: 0 }
   async function* chunks() {
     const lines = readLines(record, queue.read(input_file_id), options)
     for await (const result of ahead(lines, AT_ONCE, ({ number }) => queue.result(id, number))) {
+      signal.throwIfAborted()
       // Another server led the batch to its end meanwhile: it has written the output.
       if (!result) throw new Error(`batch ${id}: expected a result of each line, got none of one`)
       if ((result.error !== null) !== failed) continue

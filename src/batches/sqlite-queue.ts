@@ -3,6 +3,7 @@ import { createReadStream, createWriteStream, mkdirSync } from 'node:fs'
 import { open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { setImmediate } from 'node:timers/promises'
 import { type DatabaseSyncInstance as Database, DatabaseSync } from '@photostructure/sqlite'
 import type { BatchResult } from '../answers.js'
 import { ConfigError } from '../setting.js'
@@ -21,6 +22,9 @@ import { WaitingRoom } from './waiting-room.js'
 
 /** Lines that wait in memory. The others wait in their files. */
 const ROOM = 256
+
+/** Results that are deleted in one go: more would hold up everything else. */
+const FORGOTTEN = 500
 
 /**
  * A record is on the disk when it is said to be. A result may be lost when the power fails, not when the process does:
@@ -45,6 +49,8 @@ export class SqliteQueue implements BatchQueue {
   readonly #folder: string
   readonly #database: Database
   readonly #lock: Database
+  /** Of batches that were asked for: counting the rows takes longer the more there are. */
+  readonly #counts = new Map<string, LineCounts>()
   readonly #leads = new WaitingRoom<string>()
   readonly #lines = new WaitingRoom<QueuedLine>(ROOM)
 
@@ -78,7 +84,7 @@ export class SqliteQueue implements BatchQueue {
   /** Takes up what another process left: batches go on, files that were not written whole are removed. */
   async #recover(): Promise<void> {
     for (const { batch } of (await this.batches.list()).reverse()) {
-      if (hasEnded(batch)) this.#forget(batch.id)
+      if (hasEnded(batch)) await this.#forget(batch.id)
       else await this.begin(batch.id)
     }
     for (const name of await readdir(join(this.#folder, 'files'))) {
@@ -113,7 +119,7 @@ export class SqliteQueue implements BatchQueue {
 
   async lead(signal: AbortSignal): Promise<Lead | undefined> {
     const batchId = await this.#leads.take(signal)
-    return batchId === undefined ? undefined : { batchId, end: async () => this.#forget(batchId) }
+    return batchId === undefined ? undefined : { batchId, end: () => this.#forget(batchId) }
   }
 
   async add(line: QueuedLine, signal: AbortSignal): Promise<void> {
@@ -132,12 +138,11 @@ export class SqliteQueue implements BatchQueue {
   async settle(batchId: string, line: number, result: BatchResult): Promise<void> {
     const record = await this.batches.get(batchId)
     if (!record || hasEnded(record.batch)) return
+    const counts = this.#countsOf(batchId)
     const failed = Number(result.error !== null)
-    this.#database.exec('PRAGMA synchronous = NORMAL')
-    this.#database
-      .prepare('INSERT OR IGNORE INTO results (batch, line, failed, result) VALUES (?, ?, ?, ?)')
-      .run(batchId, line, failed, JSON.stringify(result))
-    this.#database.exec('PRAGMA synchronous = FULL')
+    if (!this.#insert(batchId, line, failed, JSON.stringify(result))) return
+    const completed = counts.completed + 1 - failed
+    this.#counts.set(batchId, { completed, failed: counts.failed + failed })
   }
 
   async result(batchId: string, line: number): Promise<BatchResult | undefined> {
@@ -146,10 +151,7 @@ export class SqliteQueue implements BatchQueue {
   }
 
   async counts(batchId: string): Promise<LineCounts> {
-    const { total, failed } = this.#database
-      .prepare('SELECT count(*) AS total, coalesce(sum(failed), 0) AS failed FROM results WHERE batch = ?')
-      .get(batchId) as { total: number; failed: number }
-    return { completed: total - failed, failed }
+    return this.#countsOf(batchId)
   }
 
   async close(): Promise<void> {
@@ -163,8 +165,36 @@ export class SqliteQueue implements BatchQueue {
       .get(batchId, line) as { result: string } | undefined
   }
 
-  #forget(batchId: string): void {
-    this.#database.prepare('DELETE FROM results WHERE batch = ?').run(batchId)
+  /** @returns whether the line had no result before */
+  #insert(batchId: string, line: number, failed: number, result: string): boolean {
+    this.#database.exec('PRAGMA synchronous = NORMAL')
+    try {
+      const { changes } = this.#database
+        .prepare('INSERT OR IGNORE INTO results (batch, line, failed, result) VALUES (?, ?, ?, ?)')
+        .run(batchId, line, failed, result)
+      return changes > 0
+    } finally {
+      this.#database.exec('PRAGMA synchronous = FULL')
+    }
+  }
+
+  #countsOf(batchId: string): LineCounts {
+    const known = this.#counts.get(batchId)
+    if (known) return known
+    const { total, failed } = this.#database
+      .prepare('SELECT count(*) AS total, coalesce(sum(failed), 0) AS failed FROM results WHERE batch = ?')
+      .get(batchId) as { total: number; failed: number }
+    const counts = { completed: total - failed, failed }
+    this.#counts.set(batchId, counts)
+    return counts
+  }
+
+  async #forget(batchId: string): Promise<void> {
+    this.#counts.delete(batchId)
+    const some = this.#database.prepare(
+      'DELETE FROM results WHERE batch = ?1 AND line IN (SELECT line FROM results WHERE batch = ?1 LIMIT ?2)'
+    )
+    while (Number(some.run(batchId, FORGOTTEN).changes) > 0) await setImmediate()
   }
 
   #path(fileId: string): string {

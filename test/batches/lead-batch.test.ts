@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { leadBatch } from '../../src/batches/lead-batch.js'
 import { SqliteQueue } from '../../src/batches/sqlite-queue.js'
@@ -60,4 +61,24 @@ t.test('who leads a batch that another has ended meanwhile writes nothing', asyn
   await t.rejects(leadBatch(id, options), /expected a result of each line/)
   t.same(await queue.files.list(), [])
   queue.result = result
+})
+
+t.test('everything else has its turn while lines are read, settled and written', async (t) => {
+  const { queue, id, options } = await queueOf(t, 2000)
+  await queue.batches.change(id, (now) => ({ ...now, batch: { ...now.batch, status: 'cancelling' } }))
+  let settled = 0
+  let most = 0
+  const settle = queue.settle.bind(queue)
+  queue.settle = (...given) => {
+    most = Math.max(most, ++settled)
+    return settle(...given)
+  }
+  let leading = true
+  const turns = (async () => {
+    for (; leading; settled = 0) await setImmediate()
+  })()
+  await leadBatch(id, options)
+  leading = false
+  await turns
+  t.ok(most <= 64, `${most} lines in one turn`)
 })

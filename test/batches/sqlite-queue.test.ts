@@ -78,3 +78,26 @@ t.test('a folder that cannot be used, or is used, is refused in a line', async (
     message: /--data: expected a folder/
   })
 })
+
+t.test('results by the thousand are counted, also by the next process, and forgotten', async (t) => {
+  const folder = t.testdir()
+  const first = await SqliteQueue.open(folder)
+  const record = batchRecord()
+  const { id } = record.batch
+  await first.batches.put(id, record)
+  const failure = { code: 'c', message: 'm', param: null, line: 1 }
+  for (let line = 1; line <= 1200; line++) {
+    await first.settle(id, line, resultOf(line, line % 3 === 0 ? { error: failure } : {}))
+    await first.settle(id, line, resultOf(line))
+  }
+  t.same(await first.counts(id), { completed: 800, failed: 400 })
+  await first.close()
+
+  const second = await SqliteQueue.open(folder)
+  t.teardown(() => second.close())
+  await second.settle(id, 1201, resultOf(1201))
+  t.same(await second.counts(id), { completed: 801, failed: 400 })
+  await (await second.lead(never))!.end()
+  t.same(await second.counts(id), { completed: 0, failed: 0 })
+  t.equal(await second.result(id, 1201), undefined)
+})
