@@ -32,7 +32,8 @@ const table = {
   unavailable: { status: 503, type: 'server_error' },
   loading: { status: 503, type: 'server_error' },
   batches_unavailable: { status: 503, type: 'server_error' },
-  draining: { status: 503, type: 'server_error' }
+  draining: { status: 503, type: 'server_error' },
+  disk_full: { status: 507, type: 'server_error' }
 } as const
 
 export type ErrorCode = keyof typeof table

@@ -36,6 +36,16 @@ t.test('a line that is too long comes without its text, and the next ones come w
   ])
 })
 
+t.test('a blank line is blank however long it is, and whatever the limit', async (t) => {
+  const text = `a\n${' '.repeat(50)}\r\nb`
+  for (const maxBytes of [0, 10, 1000]) {
+    t.same(
+      (await read(text, 7, maxBytes)).map(({ number }) => number),
+      [1, 3]
+    )
+  }
+})
+
 t.test('a byte order mark is no part of the first line', async (t) => {
   t.equal((await read('\ufeff{}', 2))[0]!.text, '{}')
 })

@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { setImmediate } from 'node:timers/promises'
 import { type DatabaseSyncInstance as Database, DatabaseSync } from '@photostructure/sqlite'
 import type { BatchResult } from '../answers.js'
+import { RequestError } from '../errors.js'
 import { ConfigError } from '../setting.js'
 import { hasEnded } from './batch-life.js'
 import type {
@@ -101,7 +102,9 @@ export class SqliteQueue implements BatchQueue {
       await syncFolder(join(this.#folder, 'files'))
     } catch (error) {
       await rm(part, { force: true })
-      throw error
+      const { code = '' } = error as NodeJS.ErrnoException
+      if (!['ENOSPC', 'EDQUOT'].includes(code)) throw error
+      throw new RequestError('disk_full', "The server's disk has no room for the file.")
     }
   }
 

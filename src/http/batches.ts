@@ -9,6 +9,7 @@ import { RequestError } from '../errors.js'
 import { BatchRequest, ref } from '../schemas.js'
 import { answers } from './answer-schemas.js'
 import type { BatchHttpOptions } from './batch-api.js'
+import { checkRoom } from './data-room.js'
 import { unixTime } from './generation-answer.js'
 import { pageOf, pageQuery } from './page.js'
 
@@ -49,6 +50,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
     if (record.lines < 1 || record.lines > most) {
       throw refuse(`a file of 1 to ${most} lines`, `${record.lines}`)
     }
+    await checkRoom({ queue, limits }, record.file.bytes, param)
     return record.lines
   }
 

@@ -36,7 +36,7 @@ export function retryAfterMs({ code, retryAfterMs = RETRY_AFTER_MS }: RequestErr
 /** What the client is told. Only what no client can be blamed for goes to the log. */
 export function toRequestError(error: unknown, request: FastifyRequest): RequestError {
   if (!(error instanceof RequestError)) return fromFramework(error as FastifyError, request)
-  if (error.code === 'denoiser_failed') request.log.error(error.message)
+  if (error.code === 'denoiser_failed' || error.code === 'disk_full') request.log.error(error.message)
   return error
 }
 

@@ -11,6 +11,7 @@ import { linesOf } from '../bounded-lines.js'
 import { RequestError } from '../errors.js'
 import { answers, refusals } from './answer-schemas.js'
 import type { BatchHttpOptions } from './batch-api.js'
+import { checkRoom } from './data-room.js'
 import { unixTime } from './generation-answer.js'
 import { pageOf, pageQuery } from './page.js'
 
@@ -51,14 +52,6 @@ export const fileRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
     throw new RequestError('file_not_found', `file: expected the id of a file, got "${id}"`)
   }
 
-  /** @throws {RequestError} when all files together would be too large */
-  async function checkRoom(bytes: number): Promise<void> {
-    const kept = (await queue.files.list()).reduce((sum, { file }) => sum + file.bytes, 0)
-    if (kept + bytes <= limits.maxDataBytes) return
-    const message = `file: expected all files together to take at most ${limits.maxDataBytes} bytes, got ${kept + bytes}; delete some`
-    throw new RequestError('storage_full', message, { param: 'file' })
-  }
-
   app.post(
     '/v1/files',
     { schema: uploadSchema, validatorCompiler: () => () => true },
@@ -75,7 +68,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
         )
         const { filename, seconds } = checkForm(form)
         const { bytes, lines } = await sizeOf(queue.read(id))
-        await checkRoom(bytes)
+        await checkRoom({ queue, limits }, bytes, 'file')
         const created_at = unixTime()
         const expires_at = seconds === undefined ? null : created_at + seconds
         const file: FileObject = {
@@ -85,6 +78,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
         await queue.files.put(id, { owner: gate.access.keyName(request) ?? null, lines, file })
         return file
       } catch (error) {
+        request.raw.unpipe().resume() // a rest that nobody reads keeps the connection, and the server, from closing
         await queue.erase(id)
         throw error
       }
@@ -234,6 +228,6 @@ async function sizeOf(chunks: AsyncIterable<Uint8Array>): Promise<{ bytes: numbe
       yield chunk
     }
   }
-  for await (const _ of linesOf(counted(), Number.POSITIVE_INFINITY)) lines++
+  for await (const _ of linesOf(counted(), 0)) lines++
   return { bytes, lines }
 }

@@ -12,6 +12,7 @@ import { type BuildOptions, build, listen } from '../helper.js'
 export interface BatchServer extends Awaited<ReturnType<typeof build>> {
   readonly url: string
   readonly queue: BatchQueue
+  readonly folder: string
   /** Ends the work on batches as a server does that stops. */
   stop(): Promise<void>
 }
@@ -23,7 +24,8 @@ export async function batchServer(
 ): Promise<BatchServer> {
   // Not t.testdir(), which is gone before the work on batches has stopped.
   const own = options.folder === undefined ? await mkdtemp(join(tmpdir(), 'fewstep-')) : undefined
-  const queue = await SqliteQueue.open(options.folder ?? own!)
+  const folder = options.folder ?? own!
+  const queue = await SqliteQueue.open(folder)
   const server = await build(t, { ...options, batches: queue })
   const { app, engine, metrics } = server
   const log = (_level: string, message: string) => void t.comment(message)
@@ -37,7 +39,7 @@ export async function batchServer(
     if (own) await rm(own, { recursive: true })
   }
   t.teardown(stop)
-  return { ...server, queue, stop, url: await listen(app) }
+  return { ...server, queue, folder, stop, url: await listen(app) }
 }
 
 /** A line of an input file. */

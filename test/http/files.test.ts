@@ -1,7 +1,11 @@
+import { readdirSync } from 'node:fs'
+import { request as httpRequest } from 'node:http'
+import { join } from 'node:path'
 import t from 'tap'
 import type { FileObject } from '../../src/answers.js'
 import { ApiKeys, newKey, parseKey } from '../../src/api-keys.js'
-import { batchServer, line, start, upload } from '../batches/batch-server.js'
+import { batchServer, create, line, start, upload } from '../batches/batch-server.js'
+import { until } from '../helper.js'
 
 const text = `${line('a', { prompt: ' red' })}\n`
 const get = (url: string) => fetch(url).then((answer) => answer.json())
@@ -72,6 +76,10 @@ t.test('a file over the limit is refused with its size, and one at the limit is 
 t.test('all files together have a limit, and who deletes one may send another', async (t) => {
   const { url, queue } = await batchServer(t, { limits: { maxDataBytes: 250 } })
   const first = (await upload(url, 'x'.repeat(200))).body
+  t.match(await create(url, { input_file_id: first.id }), {
+    status: 413,
+    body: { error: { code: 'storage_full', param: 'input_file_id', message: /250 bytes, got 400/ } }
+  })
   const answer = await upload(url, 'x'.repeat(100))
   t.match(answer, {
     status: 413,
@@ -82,15 +90,37 @@ t.test('all files together have a limit, and who deletes one may send another', 
   t.equal((await upload(url, 'x'.repeat(250))).status, 200)
 })
 
-t.test('a disk that is full is not the fault of the client, and is told without a path', async (t) => {
-  const { url, queue } = await batchServer(t)
-  queue.write = async (_id, chunks) => {
-    for await (const _ of chunks)
-      throw Object.assign(new Error('ENOSPC: no space left on /data'), { code: 'ENOSPC' })
+/** What the file system says when the first chunk is written and the second one has no room. */
+async function* untilFull(chunks: AsyncIterable<Uint8Array>) {
+  for await (const chunk of chunks) {
+    yield chunk
+    throw Object.assign(new Error('ENOSPC: no space left on /data'), { code: 'ENOSPC' })
   }
-  const { status, body } = await upload(url, text)
-  t.match({ status, body }, { status: 500, body: { error: { code: 'internal_error' } } })
+}
+
+t.test('nothing is kept of a file whose client leaves while it sends', async (t) => {
+  const { url, queue, folder } = await batchServer(t)
+  const request = httpRequest(`${url}/v1/files`, {
+    method: 'POST',
+    headers: { 'content-type': 'multipart/form-data; boundary=b' }
+  })
+  request.on('error', () => {})
+  request.write('--b\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\nsome of it')
+  const kept = () => readdirSync(join(folder, 'files'))
+  await until(() => kept().length === 1)
+  request.destroy()
+  await until(() => kept().length === 0)
+  t.same(await queue.files.list(), [])
+})
+
+t.test('a disk that is full is not the fault of the client, and is told without a path', async (t) => {
+  const { url, queue, folder } = await batchServer(t)
+  const write = queue.write.bind(queue)
+  queue.write = (id, chunks) => write(id, untilFull(chunks))
+  const { status, body } = await upload(url, 'x'.repeat(1_000_000))
+  t.match({ status, body }, { status: 507, body: { error: { code: 'disk_full', type: 'server_error' } } })
   t.notMatch(JSON.stringify(body), /ENOSPC|data/)
+  t.same(readdirSync(join(folder, 'files')), [])
   t.same(await queue.files.list(), [])
 })
 
