@@ -1,3 +1,4 @@
+import OpenAI, { toFile } from 'openai'
 import t from 'tap'
 import type { Completion } from '../../src/answers.js'
 import { batchServer, create, ended, line, look, results, start, upload } from '../batches/batch-server.js'
@@ -210,4 +211,51 @@ t.test('without a folder batches are off, and the answer says how to turn them o
     t.equal(answer.statusCode, 404)
     t.match(answer.json(), { error: { code: 'batches_off', message: /--data/ } })
   }
+})
+
+t.test("OpenAI's client is told what it is typed for", async (t) => {
+  const { url, denoiser } = await batchServer(t)
+  const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 })
+  const file = await client.files.create({
+    file: await toFile(Buffer.from(line('a', colours)), 'requests.jsonl'),
+    purpose: 'batch',
+    expires_after: { anchor: 'created_at', seconds: 3600 }
+  })
+  t.equal(file.expires_at, file.created_at + 3600)
+  const wanted = {
+    input_file_id: file.id,
+    endpoint: '/v1/completions',
+    completion_window: '24h',
+    output_expires_after: { anchor: 'created_at', seconds: 3600 }
+  } as const
+  const { id } = await client.batches.create(wanted)
+  const done = await ended(url, id)
+  t.equal((await client.batches.retrieve(id)).status, 'completed')
+  const output = await client.files.retrieve(done.output_file_id!)
+  t.equal(output.expires_at, output.created_at + 3600)
+  t.match(await (await client.files.content(output.id)).text(), /"custom_id":"a"/)
+
+  denoiser.hold()
+  const second = await client.batches.create(wanted)
+  t.equal((await client.batches.cancel(second.id)).status, 'cancelling')
+  denoiser.release()
+  await ended(url, second.id)
+  const batches: string[] = []
+  for await (const batch of client.batches.list({ limit: 1 })) batches.push(batch.id)
+  t.same(batches, [second.id, id])
+  const files: string[] = []
+  for await (const { id } of client.files.list({ limit: 1, purpose: 'batch' })) files.push(id)
+  t.same(files, [file.id])
+
+  t.same(await client.files.delete(file.id), { id: file.id, object: 'file', deleted: true })
+  const gone = await client.files.retrieve(file.id).catch((error) => error)
+  t.ok(gone instanceof OpenAI.NotFoundError)
+  t.equal(gone.code, 'file_not_found')
+  await t.rejects(client.batches.create(wanted), {
+    status: 404,
+    code: 'file_not_found',
+    param: 'input_file_id'
+  })
+  await t.rejects(client.batches.retrieve('batch_x'), { status: 404, code: 'batch_not_found' })
+  await t.rejects(client.batches.cancel(id), { status: 409, code: 'batch_ended' })
 })
