@@ -15,7 +15,9 @@ import { fullSizeModel, PYTHON, withPython } from './full-size.js'
 import { minMedianMax, report } from './report.js'
 
 const LENGTH = Number(process.env.LENGTH ?? 1024)
-const CASES = (process.env.CASES ?? '1x8,1x16,2x8').split(',').map((name) => name.split('x').map(Number))
+const CASES = (process.env.CASES ?? '1x8,1x16,1x32,2x16,8x8')
+  .split(',')
+  .map((name) => name.split('x').map(Number))
 const ROUNDS = Number(process.env.ROUNDS ?? 1)
 const THREADS = availableCores()
 const GOALS = { float32: '>= 4', int8: '>= 6' }
