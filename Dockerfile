@@ -6,7 +6,7 @@ FROM node:22.21.1-bookworm-slim AS node
 FROM node AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci
+RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
 RUN npm run build
@@ -15,7 +15,7 @@ FROM node AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 # The CUDA provider is no part of the npm package; the package's own script fetches it. The libraries of other systems go.
-RUN npm ci --omit=dev \
+RUN npm ci --omit=dev --ignore-scripts \
  && ONNXRUNTIME_NODE_INSTALL=true node node_modules/onnxruntime-node/script/install.js \
  && cd node_modules/onnxruntime-node/bin/napi-v6 \
  && rm -rf darwin win32 linux/arm64 linux/x64/libonnxruntime_providers_tensorrt.so \
