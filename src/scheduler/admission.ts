@@ -56,18 +56,20 @@ export class Admission {
     return { tokens, rows }
   }
 
-  /** What all the passes hold that these sequences still need, and how many passes that is for the longest of them. */
-  get backlog(): PassSize & { readonly passes: number } {
+  /** What all the passes hold that these sequences still need: how many that is for the longest of them, and if none were shared. */
+  get backlog(): PassSize & { readonly passes: number; readonly alone: number } {
     let tokens = 0
     let rows = 0
     let passes = 0
+    let alone = 0
     for (const sequence of this.all) {
       const remaining = sequence.remainingPasses
+      alone += remaining
       tokens += this.padded(sequence.length) * remaining
       rows += (sequence.rows / sequence.passes) * remaining
       passes = Math.max(passes, remaining)
     }
-    return { tokens, rows, passes }
+    return { tokens, rows, passes, alone }
   }
 
   padded(length: number): number {

@@ -101,7 +101,9 @@ export class Scheduler {
   /** Milliseconds of passes that interactive sequences still need: by it, replicas can be compared. */
   get backlogMs(): number {
     const { backlog } = this.#admissions.interactive
-    const passes = Math.max(backlog.passes, Math.ceil(backlog.tokens / this.#passTokens))
+    // A sequence that is longer than a pass should be has passes of its own.
+    const full = Math.min(Math.ceil(backlog.tokens / this.#passTokens), backlog.alone)
+    const passes = Math.max(backlog.passes, full)
     return this.#options.cost.estimate(backlog, passes) / this.#denoiser.parallel
   }
 

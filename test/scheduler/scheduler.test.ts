@@ -98,6 +98,15 @@ t.test(
   }
 )
 
+t.test('texts that are each longer than a pass should be owe a pass a step', async (t) => {
+  const scheduler = schedulerOn(new TableDenoiser(), { maxBatchTokens: 1 })
+  const [a, b] = [makeSequence(20, 4, 1), makeSequence(20, 4, 2)]
+  scheduler.submit([a!, b!])
+  const passes = a!.passes + b!.passes
+  t.equal(scheduler.backlogMs, 8 * passes + 0.5 * 24 * passes + 0.25 * 40)
+  scheduler.close()
+})
+
 t.test('rows evaluated are tokens written, and a step that reveals nothing costs no pass', async (t) => {
   const denoiser = new TableDenoiser()
   const scheduler = schedulerOn(denoiser)
