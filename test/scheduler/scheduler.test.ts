@@ -99,7 +99,10 @@ t.test(
 )
 
 t.test('texts that are each longer than a pass should be owe a pass a step', async (t) => {
-  const scheduler = schedulerOn(new TableDenoiser(), { maxBatchTokens: 1 })
+  const scheduler = schedulerOn(new TableDenoiser(), {
+    maxBatchTokens: 1,
+    cost: new PassCost({ fixedMs: 8, msPerToken: 0.5, msPerRow: 0.25 })
+  })
   const [a, b] = [makeSequence(20, 4, 1), makeSequence(20, 4, 2)]
   scheduler.submit([a!, b!])
   const passes = a!.passes + b!.passes
