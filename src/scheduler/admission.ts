@@ -46,14 +46,14 @@ export class Admission {
   }
 
   /** What a pass for each of the running sequences holds, in all. */
-  get round(): PassSize {
+  get round(): PassSize & { readonly sequences: number } {
     let tokens = 0
     let rows = 0
     for (const sequence of this.#running) {
       tokens += this.padded(sequence.length)
       rows += sequence.rows / sequence.passes
     }
-    return { tokens, rows }
+    return { tokens, rows, sequences: this.#running.size }
   }
 
   /** What all the passes hold that these sequences still need: how many that is for the longest of them, and if none were shared. */

@@ -145,7 +145,7 @@ export class Scheduler {
     const { interactive } = this.#admissions
     const { round } = interactive
     const own = { tokens: interactive.padded(length), rows: 0 }
-    const all = { tokens: round.tokens + own.tokens, rows: round.rows }
+    const all = { ...round, tokens: round.tokens + own.tokens, sequences: round.sequences + 1 }
     const stepMs = Math.max(cost.estimate(own), this.#roundMs(all))
     const rowsMs = rows * cost.terms.msPerRow
     return Math.floor((ms - this.#msUntilLeft(interactive.ahead(client)) - rowsMs) / windows / stepMs)
@@ -321,9 +321,10 @@ export class Scheduler {
   }
 
   /** Milliseconds until each of these sequences, of so many tokens and rows in all, has had a pass. */
-  #roundMs(size: PassSize): number {
+  #roundMs(size: Admission['round']): number {
     const { parallel } = this.#denoiser
-    const passes = Math.max(parallel, Math.ceil(size.tokens / this.#passTokens))
+    const full = Math.min(Math.ceil(size.tokens / this.#passTokens), size.sequences)
+    const passes = Math.max(parallel, full)
     return this.#options.cost.estimate(size, passes) / parallel
   }
 

@@ -32,7 +32,7 @@ t.test('a round is the padded tokens and the mean rows of what runs', async (t) 
   const admission = newAdmission(64, 1000, 1)
   const [a, b] = [makeSequence(20, 4, 1), makeSequence(5, 1, 2)]
   admission.add([a!, b!])
-  t.same(admission.round, { tokens: 24 + 16, rows: 20 / a!.passes + 5 })
+  t.same(admission.round, { tokens: 24 + 16, rows: 20 / a!.passes + 5, sequences: 2 })
 })
 
 t.test('after its pass a sequence waits behind the others', async (t) => {

@@ -101,12 +101,16 @@ t.test(
 t.test('texts that are each longer than a pass should be owe a pass a step', async (t) => {
   const scheduler = schedulerOn(new TableDenoiser(), {
     maxBatchTokens: 1,
+    maxQueue: 1,
     cost: new PassCost({ fixedMs: 8, msPerToken: 0.5, msPerRow: 0.25 })
   })
   const [a, b] = [makeSequence(20, 4, 1), makeSequence(20, 4, 2)]
   scheduler.submit([a!, b!])
   const passes = a!.passes + b!.passes
   t.equal(scheduler.backlogMs, 8 * passes + 0.5 * 24 * passes + 0.25 * 40)
+  // And a place is free after the passes of the one that runs.
+  const { retryAfterMs } = thrownBy(() => scheduler.submit([makeSequence(20, 4, 3)])) as RequestError
+  t.equal(retryAfterMs, Math.ceil(a!.passes * (8 + 0.5 * 24 + (0.25 * 20) / a!.passes)))
   scheduler.close()
 })
 
