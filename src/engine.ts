@@ -54,6 +54,8 @@ export interface Generation extends AsyncIterable<TextEvent> {
 export class Engine<D extends Denoiser = Denoiser> {
   readonly models: readonly ServedModel<D>[]
   readonly #options: EngineOptions
+  /** Generations that were not yet read to their end. */
+  readonly #unread = new Set<Promise<void>>()
 
   constructor(models: readonly ServedModel<D>[], options: EngineOptions) {
     this.models = models
@@ -107,9 +109,10 @@ export class Engine<D extends Denoiser = Denoiser> {
     return this.#generate(model, 'infill', [layout], request, request.alternatives ?? 0, [], options)
   }
 
-  /** Refuses new work and resolves when what was accepted is done. */
+  /** Refuses new work and resolves when what was accepted is done and read, but for those whose client has left. */
   async drain(): Promise<void> {
     await Promise.all(this.models.map(({ scheduler }) => scheduler.drain()))
+    await Promise.all(this.#unread)
   }
 
   #generate(
@@ -138,6 +141,7 @@ export class Engine<D extends Denoiser = Denoiser> {
     const leave = () =>
       scheduler.leave(sequences, new RequestError('cancelled', 'The request was cancelled by the client.'))
     signal.addEventListener('abort', leave, { once: true })
+    const read = this.#untilRead(signal)
     const texts = sequences.map((sequence, index) => {
       const common = { id, index, kind, seed, stop, manifest, tokenizer, sequence }
       return new Text({ ...common, layout: layouts[index]!, leave: () => scheduler.leave([sequence]) })
@@ -148,6 +152,7 @@ export class Engine<D extends Denoiser = Denoiser> {
       } finally {
         signal.removeEventListener('abort', leave)
         leave()
+        read()
       }
     }
     const started = events()
@@ -158,6 +163,19 @@ export class Engine<D extends Denoiser = Denoiser> {
       snapshot: () => texts.flatMap((text) => text.snapshot() ?? []),
       [Symbol.asyncIterator]: () => started
     }
+  }
+
+  /** @returns what to call when a generation was read; a client who has left reads no more */
+  #untilRead(signal: AbortSignal): () => void {
+    let read = () => {}
+    const end = new Promise<void>((resolve) => {
+      read = resolve
+    }).then(() => {
+      this.#unread.delete(end)
+    })
+    this.#unread.add(end)
+    signal.addEventListener('abort', read, { once: true })
+    return read
   }
 
   #layoutContext({ denoiser, tokenizer }: ServedModel<D>) {

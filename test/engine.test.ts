@@ -269,3 +269,27 @@ t.test('a full queue refuses the whole request', async (t) => {
   t.same([scheduler.stats.running, scheduler.stats.queued], [1, 2])
   t.equal(endsOf(await read(running)).length, 3)
 })
+
+t.test('draining ends when what was accepted has been read', async (t) => {
+  const { engine, scheduler, complete } = build(t)
+  const [slow, left] = [complete({ max_tokens: 8, seed: 1 }), complete({ max_tokens: 8, seed: 2 })]
+  const reader = slow[Symbol.asyncIterator]()
+  await reader.next()
+  let drained = false
+  const drain = engine.drain().then(() => {
+    drained = true
+  })
+  await scheduler.drain()
+  await read(left)
+  await delay(0)
+  t.notOk(drained, 'one still reads')
+  while (!(await reader.next()).done);
+  await drain
+})
+
+t.test('draining waits for no client who has left', async (t) => {
+  const { engine, client, complete } = build(t)
+  complete({ max_tokens: 8 })
+  client.abort()
+  await engine.drain()
+})
