@@ -153,6 +153,19 @@ export class Metrics {
       }
     })
     new Gauge({
+      name: 'fewstep_pass_cost_seconds',
+      help: 'What a pass is expected to take: for itself, and for each padded token and each row.',
+      labelNames: ['model', 'term'],
+      registers,
+      collect() {
+        for (const { name: model, scheduler } of models) {
+          const { fixedMs, msPerToken, msPerRow } = scheduler.passTerms
+          for (const [term, ms] of Object.entries({ fixed: fixedMs, token: msPerToken, row: msPerRow }))
+            this.set({ model, term }, ms / 1000)
+        }
+      }
+    })
+    new Gauge({
       name: 'fewstep_device_info',
       help: 'The device of a model, and why it is not the GPU where one was looked for.',
       labelNames: ['model', 'device', 'fallback'],

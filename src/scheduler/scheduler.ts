@@ -3,7 +3,7 @@ import { RequestError } from '../errors.js'
 import { Admission } from './admission.js'
 import { applyRevealed, type Batch, fillBatch, nextBatch, PassAssembler } from './batch.js'
 import type { Client } from './fair-queue.js'
-import type { PassCost, PassSize } from './pass-cost.js'
+import type { PassCost, PassSize, PassTerms } from './pass-cost.js'
 import type { PassReport } from './pass-report.js'
 import type { Priority, Sequence } from './sequence.js'
 
@@ -105,6 +105,11 @@ export class Scheduler {
     const full = Math.min(Math.ceil(backlog.tokens / this.#passTokens), backlog.alone)
     const passes = Math.max(backlog.passes, full)
     return this.#options.cost.estimate(backlog, passes) / this.#denoiser.parallel
+  }
+
+  /** What a pass is expected to cost by now. */
+  get passTerms(): PassTerms {
+    return this.#options.cost.terms
   }
 
   /**

@@ -18,18 +18,20 @@ const short = { prompt, max_tokens: 16 }
 const medium = { prompt, max_tokens: 60, steps: 60 }
 const long = { prompt, max_tokens: 240, steps: 240 }
 
-/** Texts that are being written: on every replica at least one as events and one over a WebSocket. */
+/** Texts that are being written: on every replica one as events and one over a WebSocket. */
 async function beginEverywhere({ url, replicas }: Fleet, text: object): Promise<Writing[]> {
   const writings: Writing[] = []
+  const tooMany: Writing[] = []
   for (const begin of [beginEvents, beginSocket]) {
-    const found = new Set<string>()
-    while (found.size < replicas.size) {
+    const missing = new Set(replicas.keys())
+    while (missing.size > 0) {
       const writing = await begin(url, text)
-      found.add(writing.replica)
-      writings.push(writing)
-      if (writings.length > 60) throw new Error(`the balancer uses ${[...found]} alone`)
+      if (missing.delete(writing.replica)) writings.push(writing)
+      else tooMany.push(writing)
+      if (tooMany.length > 60) throw new Error(`the balancer leaves out ${[...missing]}`)
     }
   }
+  for (const writing of tooMany) writing.leave()
   return writings
 }
 
