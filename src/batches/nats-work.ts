@@ -26,8 +26,8 @@ const SILENCE_MS = 10_000
 const SIGN_OF_LIFE_MS = SILENCE_MS / 4
 
 /** Work of one batch that waits or is held. Whoever adds more waits. */
-const ROOM = 4096
-const LOOK_MS = 50
+export const ROOM = 1024
+const LOOK_MS = 200
 
 /** How long one question for work is open. */
 const ASK_MS = 5000

@@ -8,6 +8,7 @@ import t, { type Test } from 'tap'
 import { newFileId } from '../../src/batches/batch-id.js'
 import { NatsQueue } from '../../src/batches/nats-queue.js'
 import { parseNatsUrl } from '../../src/batches/nats-url.js'
+import { ROOM } from '../../src/batches/nats-work.js'
 import { NatsServer, noNats } from './nats-server.js'
 import { batchRecord, fileRecord, queuedLine, resultOf, testQueue } from './queue-contract.js'
 
@@ -149,7 +150,7 @@ t.test('NATS is killed and comes back: what it had said it stored is there, and 
 t.test('who adds lines waits while many wait', async (t) => {
   const queue = await open(t, (await NatsServer.start(t)).url)
   const [full, other] = [await running(queue), await running(queue)]
-  const fill = Array.from({ length: 4096 }, (_, i) => queue.add(queuedLine(full, i + 1), never))
+  const fill = Array.from({ length: ROOM }, (_, i) => queue.add(queuedLine(full, i + 1), never))
   await Promise.all(fill)
   let added = false
   const adding = queue.add(queuedLine(full, 5000), never).then(() => {
