@@ -23,6 +23,7 @@ export async function startServer(flags = []) {
   }
   return {
     url,
+    pid: child.pid,
     readyMs: performance.now() - startedAt,
     /** Resident memory of the server and its children, MiB. */
     residentMiB: () => residentMiB(child.pid),

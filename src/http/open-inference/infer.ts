@@ -28,6 +28,10 @@ export const inferRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, h
 
 function promptsOf({ shape, data }: PromptTensor): string[] {
   const prompts = data.flat()
+  if (prompts.length === 0) {
+    const message = 'inputs[0].data: expected a prompt at least, got none'
+    throw new RequestError('invalid_request', message, { param: 'inputs[0].data' })
+  }
   if (shape.reduce((size, length) => size * length, 1) === prompts.length) return prompts
   const message = `inputs[0].shape: expected [${prompts.length}] for as much data, got ${JSON.stringify(shape)}`
   throw new RequestError('invalid_request', message, { param: 'inputs[0].shape' })

@@ -95,6 +95,7 @@ t.test('a tensor that is none of ours is refused by name', async (t) => {
       { inputs: [prompt(['a', 'b'], [3])] },
       /^inputs\[0\]\.shape: expected \[2\] for as much data, got \[3\]/
     ],
+    [{ inputs: [prompt([[]], [0])] }, /^inputs\[0\]\.data: expected a prompt at least, got none/],
     [{ inputs: [prompt([1])] }, /^inputs\[0\]\.data\[0\]: expected a string/],
     [{ inputs: [prompt()], parameters: { max_token: 3 } }, /^parameters\.max_token: .*"max_tokens"/],
     [{ inputs: [prompt()], parameters: { steps: 0 } }, /^parameters\.steps: expected an integer >= 1, got 0/],
