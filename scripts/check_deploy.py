@@ -27,6 +27,8 @@ KEYS = "keys.lines={ann:text:" + 64 * "0" + "}"
 VARIANTS: dict[str, list[str]] = {
     "cpu": [],
     "gpu": ["-f", str(CHART / "values-gpu.yaml")],
+    "nats": ["-f", str(CHART / "values-nats.yaml")],
+    "ten replicas": ["--set", "replicas=10", "-f", str(CHART / "values-nats.yaml")],
     "hpa": ["--set", "autoscaling.kind=hpa"],
     "keda": ["--set", "autoscaling.kind=keda"],
     "keys and metrics": [
