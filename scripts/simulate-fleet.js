@@ -11,6 +11,8 @@ import { measureNode, told } from './measured-node.js'
 /** Simulated and measured figures may differ by this factor. */
 const TOLERANCE = 1.25
 
+const HOUR_MS = 3_600_000
+
 const program = new Command('simulate-fleet').description(
   'How many replicas a load needs. The scheduler is that of the server; passes take as long as they were measured to take.'
 )
@@ -96,15 +98,17 @@ async function size(options) {
     row(replicas, `${Math.round(100 * busy)} %`, refused, Math.round(p50), Math.round(p99))
     return refused === 0 && p99 <= options.p99Ms
   }
+  const alone = await p99Alone(model, options)
+  if (alone > options.p99Ms) {
+    console.log(`\nNo number of replicas does: texts alone take ${Math.round(alone)} ms (p99).`)
+    process.exitCode = 1
+    return
+  }
   let few = Math.max(0, Math.floor(options.rate / (await capacity(model, options))) - 1) // too few
   let enough = few + 1
   while (!(await serves(enough))) {
-    if (enough > 4 * few + 8) {
-      console.log(`\nNo number of replicas does: a text alone takes longer than ${options.p99Ms} ms.`)
-      process.exitCode = 1
-      return
-    }
-    ;[few, enough] = [enough, Math.ceil(1.25 * enough)]
+    few = enough
+    enough = Math.ceil(1.25 * enough)
   }
   while (enough - few > 1) {
     const middle = (few + enough) >>> 1
@@ -166,9 +170,20 @@ async function capacity(model, options) {
   return (1000 * written.length) / written.at(-1).ended
 }
 
+/** Milliseconds of texts that meet no other. */
+async function p99Alone(model, options) {
+  const texts = Array.from({ length: 1000 }, (_, n) => textAt(n * HOUR_MS, n, options))
+  const { written } = await simulate(model, texts, { policy: 'in turn' })
+  return quantile(latenciesOf(written), 0.99)
+}
+
+function latenciesOf(written) {
+  return written.map(({ came, ended }) => ended - came)
+}
+
 async function simulateFleet(model, rate, options, fleet) {
   const { written, ...rest } = await simulate(model, textsOf(rate, options), fleet)
-  const latencies = written.map(({ came, ended }) => ended - came)
+  const latencies = latenciesOf(written)
   const [p50, p90, p99] = [0.5, 0.9, 0.99].map((share) => quantile(latencies, share))
   // as `fewstep bench` counts: of a text that is not yet whole at the end, the share of its time that lies before
   const end = 1000 * options.seconds

@@ -24,7 +24,7 @@ export interface Host {
  */
 export class Network {
   readonly #programs: ChildProcess[] = []
-  #hosts = 0
+  readonly #hosts: string[] = []
 
   constructor() {
     ip('link', 'set', 'lo', 'up')
@@ -34,7 +34,7 @@ export class Network {
   }
 
   host(name: string): Host {
-    const address = `198.18.0.${2 + this.#hosts++}`
+    const address = `198.18.0.${1 + this.#hosts.push(name)}`
     const cable = `to-${name}`
     ip('netns', 'add', name)
     ip('link', 'add', cable, 'type', 'veth', 'peer', 'name', 'wire', 'netns', name)
@@ -56,12 +56,14 @@ export class Network {
     }
   }
 
-  /** Ends all programs. */
+  /** Ends all programs, and removes the wire. */
   async close(): Promise<void> {
     for (const program of this.#programs) {
       if (program.exitCode !== null || program.signalCode !== null) continue
       program.kill('SIGKILL')
       await once(program, 'exit')
     }
+    for (const name of this.#hosts) ip('netns', 'delete', name)
+    ip('link', 'delete', 'wire')
   }
 }
