@@ -80,6 +80,7 @@ export async function buildApp({
   const gate = await buildGate(app, security)
   const options: HttpOptions = { ...rest, gate, traces: new RequestTraces(tracing) }
   const routes = new RouteTable(app)
+  app.decorate('metrics', metrics)
   logRequests(app, metrics, gate.access)
   app.setErrorHandler(answerError)
   app.setNotFoundHandler((request, reply) => {

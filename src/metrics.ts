@@ -1,6 +1,7 @@
 /** What the server counts, as Prometheus reads it. Inner layers return numbers; here they get names. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Engine, Generation, ServedModel } from './engine.js'
+import type { ErrorCode } from './errors.js'
 import type { PassReport } from './scheduler/pass-report.js'
 import type { SchedulerStats } from './scheduler/scheduler.js'
 import type { Priority } from './scheduler/sequence.js'
@@ -52,6 +53,7 @@ export class Metrics {
     ['route'],
     seconds
   )
+  readonly #errors = this.#counter('fewstep_errors_total', 'Errors that clients were told.', ['code'])
   readonly #tokens = this.#counter('fewstep_tokens_total', 'Tokens of texts that ended.', ['model', 'kind'])
   readonly #passSeconds = this.#histogram(
     'fewstep_pass_seconds',
@@ -181,6 +183,10 @@ export class Metrics {
   countRequest(labels: { method: string; route: string; status: number }, requestSeconds: number): void {
     this.#requests.inc(labels)
     this.#requestSeconds.observe({ route: labels.route }, requestSeconds)
+  }
+
+  countError(code: ErrorCode): void {
+    this.#errors.inc({ code })
   }
 
   /** Counts a connection that was ended: it was one too many, or its client did not read. */

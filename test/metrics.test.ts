@@ -20,6 +20,8 @@ t.test('what was asked and done is counted', async (t) => {
   t.equal(value('fewstep_http_requests_total{method="POST",route="/v1/completions",status="200"}'), 1)
   t.equal(value('fewstep_http_requests_total{method="POST",route="/v1/completions",status="400"}'), 1)
   t.equal(value('fewstep_http_requests_total{method="GET",route="unknown",status="404"}'), 1)
+  for (const code of ['invalid_request', 'route_not_found'])
+    t.equal(value(`fewstep_errors_total{code="${code}"}`), 1, code)
   t.equal(value('fewstep_http_request_seconds_count{route="/v1/completions"}'), 2)
   t.equal(value(`fewstep_tokens_total{${model},kind="prompt"}`), 4)
   t.equal(value(`fewstep_tokens_total{${model},kind="completion"}`), 12)

@@ -1,8 +1,16 @@
 /** Every error on its way to a client becomes the one shape that errors.ts names. */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorCode, RequestError } from '../errors.js'
+import type { Metrics } from '../metrics.js'
 import { told } from './open-inference/told.js'
 import { type Finding, validationError } from './validation-error.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Counts the errors that clients are told. */
+    readonly metrics: Metrics
+  }
+}
 
 /** Come back after this long when nothing better is known. */
 const RETRY_AFTER_MS = 1000
@@ -18,6 +26,7 @@ const retryable: ReadonlySet<ErrorCode> = new Set([
 /** Answers a failed request. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const known = toRequestError(error, request)
+  request.server.metrics.countError(known.code)
   const afterMs = retryAfterMs(known)
   if (afterMs !== undefined) {
     reply.headers({ 'retry-after': Math.ceil(afterMs / 1000), 'retry-after-ms': afterMs })
@@ -33,7 +42,7 @@ export function retryAfterMs({ code, retryAfterMs = RETRY_AFTER_MS }: RequestErr
   return retryable.has(code) ? Math.ceil(retryAfterMs) : undefined
 }
 
-/** What the client is told. Only what no client can be blamed for goes to the log. */
+/** What the client is to be told. Only what no client can be blamed for goes to the log. */
 export function toRequestError(error: unknown, request: FastifyRequest): RequestError {
   if (!(error instanceof RequestError)) return fromFramework(error as FastifyError, request)
   if (error.code === 'denoiser_failed' || error.code === 'disk_full') request.log.error(error.message)

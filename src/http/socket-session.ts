@@ -44,7 +44,7 @@ export class SocketSession {
       message = readMessage(data, isBinary, this.#options.limits.bodyLimit)
       for (const answer of await this.#obey(checkMessage(message, this.#request))) await this.#send(answer)
     } catch (error) {
-      await this.#send(errorEvent(this.#freeId(message), toRequestError(error, this.#request)))
+      await this.#tell(this.#freeId(message), toRequestError(error, this.#request))
     }
   }
 
@@ -130,9 +130,14 @@ export class SocketSession {
     } catch (error) {
       this.#works.delete(id)
       const known = toRequestError(error, this.#request)
-      await this.#send(errorEvent(id, known))
+      await this.#tell(id, known)
       return known
     }
+  }
+
+  #tell(id: string | null, error: RequestError): Promise<void> {
+    this.#request.server.metrics.countError(error.code)
+    return this.#send(errorEvent(id, error))
   }
 
   /** The id that a refused request wanted, unless one in work has it. Other messages end nothing. */

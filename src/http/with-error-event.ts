@@ -11,7 +11,9 @@ export async function* withErrorEvent(
   try {
     yield* events
   } catch (error) {
-    const { error: body } = told(toRequestError(error, request), request.url)
+    const known = toRequestError(error, request)
+    request.server.metrics.countError(known.code)
+    const { error: body } = told(known, request.url)
     yield eventText({ error: body }, 'error')
   }
 }

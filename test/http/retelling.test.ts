@@ -155,6 +155,7 @@ t.test('a server that writes another text says so, and tells nothing of it', asy
   const { events } = await ask(app, url, request, id)
   t.equal(events.length, 1)
   t.match(events[0], { event: 'error', data: /"not_resumable"/ })
+  t.match((await app.inject('/metrics')).body, /^fewstep_errors_total{code="not_resumable"} 1$/m)
 })
 
 t.test('a client that is cut off frees its place at once, and its successor has the rest', async (t) => {
@@ -195,6 +196,7 @@ t.test('a request goes on over another WebSocket', async (t) => {
   }
   socket.send({ type: 'completion', id: 'a', request, last_event_id: 'nonsense' })
   t.match(await socket.next(), { type: 'error', id: 'a', error: { code: 'not_resumable' } })
+  t.match((await app.inject('/metrics')).body, /^fewstep_errors_total{code="not_resumable"} 1$/m)
 })
 
 const timeless = ({ timings, ...event }: { timings?: unknown }) => event
