@@ -23,6 +23,7 @@ const expressions: string[] = [
 t.test('alerts and dashboard ask for metrics that there are, by labels that they have', async (t) => {
   const { app } = await build(t)
   await post(app, '/v1/completions', { max_tokens: 2 })
+  await post(app, '/v1/completions', { max_tokens: 0 }) // an error has a code
   const metrics = (await app.inject('/metrics')).body
   for (const expression of expressions) {
     for (const [, name] of expression.matchAll(/\b((?:fewstep|nodejs|process)_\w+)/g)) {

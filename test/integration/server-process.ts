@@ -9,8 +9,8 @@ export interface ServerProcess {
   readonly child: ChildProcess
   /** Process ids of the denoisers. */
   denoisers(): Promise<number[]>
-  /** Resolves when the log of the time since the last call says so. */
-  logged(message: RegExp): Promise<void>
+  /** Resolves when the log of the time since the last call says so, with what matches. */
+  logged(message: RegExp): Promise<RegExpExecArray>
 }
 
 /** The built server as a user starts it, on a free port. */
@@ -41,8 +41,14 @@ export async function startServerWith(
     if (!url) continue
     child.stdout!.resume()
     const logged = async (message: RegExp) => {
-      while (!message.test(errors)) await once(child.stderr!, 'data')
-      errors = ''
+      for (;;) {
+        const found = message.exec(errors)
+        if (found) {
+          errors = ''
+          return found
+        }
+        await once(child.stderr!, 'data')
+      }
     }
     return { url, child, denoisers: () => childrenOf(child.pid!), logged }
   }
