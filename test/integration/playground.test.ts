@@ -156,6 +156,9 @@ t.test('with the bundled models', { skip }, async (t) => {
   })
 })
 
+/** However slow the machine is, it is the queue that is full. */
+const PATIENT = ['--max-backlog-ms', '3600000']
+
 /** Takes every place of a server, and its queue, for a while. */
 async function crowd(t: Test, url: string): Promise<void> {
   const busy = new AbortController()
@@ -166,9 +169,16 @@ async function crowd(t: Test, url: string): Promise<void> {
     const { models } = (await (await fetch(`${url}/health/ready`)).json()) as Readiness
     return models[0]!
   }
+  let early: string | undefined
   for (let taken = 0; (await waiting()).queued === 0; taken++) {
-    fetch(`${url}/v1/completions`, { method: 'POST', headers, body, signal: busy.signal }).catch(() => {})
+    fetch(`${url}/v1/completions`, { method: 'POST', headers, body, signal: busy.signal })
+      .then((answer) => answer.text())
+      .catch(String)
+      .then((text) => {
+        early = text
+      })
     for (let now = 0; now <= taken; ) {
+      if (early) throw new Error(`took no place for long: ${early}`)
       const { queued, running } = await waiting()
       now = queued + running
     }
@@ -176,7 +186,7 @@ async function crowd(t: Test, url: string): Promise<void> {
 }
 
 t.test('when the server is full, the page counts down and tries again', { skip }, async (t) => {
-  const { url } = await startServer(t, ...BUNDLED, '--max-queue', '1', '--max-batch-tokens', '1')
+  const { url } = await startServer(t, ...BUNDLED, '--max-queue', '1', '--max-batch-tokens', '1', ...PATIENT)
   const { page, complaints } = await openPage(await launch(t), url)
   await crowd(t, url)
   await go(page)
