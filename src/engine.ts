@@ -81,12 +81,12 @@ export class Engine<D extends Denoiser = Denoiser> {
     const candidates = candidatesPerPrompt(request, n)
     const prompts = promptsOf(request)
     this.#checkTexts(prompts.length * candidates, request.best_of ? 'best_of' : request.n ? 'n' : 'prompt')
+    model.scheduler.expectRoom(prompts.length * candidates, options.priority ?? 'interactive')
     const parts = { suffix: request.suffix ?? '', maxTokens: request.max_tokens ?? undefined }
-    const layouts = prompts.flatMap((prompt) =>
-      Array.from({ length: candidates }, () =>
-        layOutCompletion({ prompt, ...parts }, this.#layoutContext(model))
-      )
-    )
+    const layouts = prompts.flatMap((prompt) => {
+      const layout = layOutCompletion({ prompt, ...parts }, this.#layoutContext(model))
+      return Array.from({ length: candidates }, () => ({ ...layout, tokens: layout.tokens.slice() }))
+    })
     const stop = [request.stop ?? []].flat().map((text) => text.toWellFormed())
     const generation = this.#generate(
       model,
@@ -105,6 +105,7 @@ export class Engine<D extends Denoiser = Denoiser> {
   /** @throws {RequestError} at once when the request cannot be met or no place is left */
   infill(request: InfillRequest, options: GenerationOptions): Generation {
     const model = this.resolve(request.model)
+    model.scheduler.expectRoom(1, options.priority ?? 'interactive')
     const layout = layOutInfill(request.template, this.#layoutContext(model))
     return this.#generate(model, 'infill', [layout], request, request.alternatives ?? 0, [], options)
   }
@@ -208,7 +209,7 @@ function newSequence(
   const rows = tokens.reduce((count, token) => count + Number(token === manifest.mask_token), 0)
   const size = { length: tokens.length, windows: windows.length, rows }
   const stepsWithin = (ms: number) =>
-    Math.max(1, Math.min(steps, scheduler.stepsWithin(ms, { ...size, client: more.client })))
+    Math.min(steps, scheduler.stepsWithin(ms, { ...size, client: more.client }))
   return new Sequence({
     tokens,
     maskToken: manifest.mask_token,

@@ -60,7 +60,7 @@ const sampling = {
     Type.Integer({
       minimum: 1,
       description:
-        'Answer within this time: fewer steps when not all will fit, and when it strikes the rest is filled in one last pass (finish_reason "deadline").'
+        'Answer within this time: fewer steps when not all will fit, and when it strikes the rest is filled in one last pass (finish_reason "deadline"). Refused at once when it cannot be met.'
     })
   ),
   user: nullable(Type.String({ description: 'Accepted for compatibility; not used.' }))

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Engine, type Generation } from '../src/engine.js'
+import type { RequestError } from '../src/errors.js'
 import { Scheduler } from '../src/scheduler/scheduler.js'
 import type { CompletionRequest, InfillRequest, SequenceStart, StepEnd } from '../src/schemas.js'
 import type { TextEnd, TextEvent } from '../src/text/text.js'
@@ -42,6 +43,15 @@ async function read(generation: Generation): Promise<TextEvent[]> {
   const events: TextEvent[] = []
   for await (const event of generation) events.push(event)
   return events
+}
+
+function thrownBy(run: () => void): unknown {
+  try {
+    run()
+  } catch (error) {
+    return error
+  }
+  return undefined
 }
 
 const endsOf = (events: TextEvent[]) =>
@@ -214,6 +224,32 @@ t.test('fewer steps are taken when a deadline will not hold all, and the text is
   t.ok(startsOf(events)[0]!.steps < 100)
   t.equal(end!.usage.completion_tokens, 60)
   t.ok(end!.timings.total_ms < 120, `${end!.timings.total_ms} ms`)
+})
+
+t.test('a deadline that cannot be met is refused at once: for good, or until others have gone', async (t) => {
+  const { complete, engine, denoiser } = build(t, { maxQueue: 100 })
+  denoiser.before = () => delay(5)
+  await read(complete({ max_tokens: 60, steps: 5 })) // teaches the cost of a pass
+  t.throws(() => complete({ max_tokens: 60, deadline_ms: 1 }), {
+    code: 'deadline_too_short',
+    status: 400,
+    param: 'deadline_ms',
+    message: /^deadline_ms: expected at least \d+ for a text of 61 tokens, got 1$/
+  })
+  const others = Array.from({ length: 40 }, () => complete({ max_tokens: 60, steps: 40 }))
+  const reading = others.map(read)
+  const { refused } = engine.models[0]!.scheduler.stats.sequences
+  const error = thrownBy(() => complete({ max_tokens: 60, deadline_ms: 60 })) as RequestError
+  t.match(error, {
+    code: 'overloaded',
+    status: 429,
+    param: 'deadline_ms',
+    message: /while others wait, got 60$/
+  })
+  t.ok(error.retryAfterMs! > 0)
+  t.equal(engine.models[0]!.scheduler.stats.sequences.refused, refused + 1)
+  engine.models[0]!.scheduler.close()
+  await Promise.allSettled(reading)
 })
 
 t.test('a deadline that strikes says so', async (t) => {

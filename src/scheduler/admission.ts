@@ -1,6 +1,7 @@
 import { type Client, FairQueue } from './fair-queue.js'
 import { lengthBucket } from './length-bucket.js'
 import type { PassSize } from './pass-cost.js'
+import { mayRun, type PassRules } from './pass-rules.js'
 import type { Sequence } from './sequence.js'
 
 /**
@@ -13,20 +14,11 @@ export class Admission {
   readonly #queued: FairQueue<Sequence>
   readonly #running = new Set<Sequence>()
   readonly #inPass = new Set<Sequence>()
-  readonly #context: number
-  readonly #maxTokens: number
-  readonly #least: number
+  readonly #rules: PassRules
 
-  /**
-   * @param context longest window of the model
-   * @param maxTokens padded tokens that may run at once
-   * @param least sequences that may run at once whatever their tokens
-   * @param cost what so many padded tokens and rows take, in any unit
-   */
-  constructor(context: number, maxTokens: number, least: number, cost: (size: PassSize) => number) {
-    this.#context = context
-    this.#maxTokens = maxTokens
-    this.#least = least
+  /** @param cost what so many padded tokens and rows take, in any unit */
+  constructor(rules: PassRules, cost: (size: PassSize) => number) {
+    this.#rules = rules
     this.#queued = new FairQueue({
       clientOf: ({ options }) => options.client,
       costOf: ({ length, passes, rows }) => cost({ tokens: this.padded(length) * passes, rows })
@@ -37,8 +29,17 @@ export class Admission {
     return this.#queued.size
   }
 
+  /** As they would be let in if nobody else came. */
+  get queueInOrder(): readonly Sequence[] {
+    return this.#queued.inOrder
+  }
+
   get running(): readonly Sequence[] {
     return [...this.#running]
+  }
+
+  runs(sequence: Sequence): boolean {
+    return this.#running.has(sequence)
   }
 
   get all(): readonly Sequence[] {
@@ -73,7 +74,7 @@ export class Admission {
   }
 
   padded(length: number): number {
-    return lengthBucket(length, this.#context)
+    return lengthBucket(length, this.#rules.context)
   }
 
   add(sequences: readonly Sequence[]): void {
@@ -86,7 +87,7 @@ export class Admission {
     let { tokens } = this.round
     for (let next = this.#queued.next; next; next = this.#queued.next) {
       tokens += this.padded(next.length)
-      if (this.#running.size >= this.#least && tokens > this.#maxTokens) break
+      if (!mayRun(this.#running.size + 1, tokens, this.#rules)) break
       this.#running.add(this.#queued.take()!)
     }
     return this.running.filter((sequence) => !this.#inPass.has(sequence))
@@ -113,13 +114,5 @@ export class Admission {
   /** True when it was here. */
   remove(sequence: Sequence): boolean {
     return this.#queued.delete(sequence) || this.#running.delete(sequence)
-  }
-
-  /** Rounds of passes until `count` sequences have left the queue: running ones end after their remaining passes. */
-  roundsUntilLeft(count: number): number {
-    const remaining = this.running.map(({ remainingPasses }) => remainingPasses).sort((a, b) => a - b)
-    if (remaining.length === 0 || count < 1) return 0
-    const turns = Math.floor((count - 1) / remaining.length)
-    return turns * remaining.at(-1)! + remaining[(count - 1) % remaining.length]!
   }
 }

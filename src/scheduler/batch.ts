@@ -1,25 +1,35 @@
 import type { Pass, Revealed } from '../denoiser/denoiser.js'
 import { lengthBucket } from './length-bucket.js'
 import type { PassSize } from './pass-cost.js'
+import type { PassRules } from './pass-rules.js'
 import { ReusableArray } from './reusable-array.js'
 import type { RowResult, Sequence } from './sequence.js'
 
+/** What a batch needs to know of a sequence. */
+export interface Passenger {
+  readonly length: number
+  /** Positions that its next pass reveals. */
+  readonly nextRows: number
+}
+
 /** Sequences that share a pass, all of one padded length. */
-export interface Batch {
+export interface Batch<S extends Passenger = Sequence> {
   readonly length: number // padded, L
-  readonly sequences: readonly Sequence[]
+  readonly sequences: readonly S[]
 }
 
 /**
  * Picks the batch of the next pass: the first sequence (the one that has waited longest) and others of its bucket, in order, while
- * padded tokens and rows stay within their bounds. The first one always goes.
+ * padded tokens and rows stay within their bounds. The first one always goes. Devices share what runs evenly.
+ * @param roundTokens padded tokens of all that run
  */
-export function nextBatch(
-  waiting: readonly Sequence[],
-  context: number,
-  { maxTokens, maxRows }: { maxTokens: number; maxRows: number }
-): Batch {
+export function nextBatch<S extends Passenger>(
+  waiting: readonly S[],
+  roundTokens: number,
+  { context, parallel, passTokens, maxRows }: PassRules
+): Batch<S> {
   const batch = { length: lengthBucket(waiting[0]!.length, context), sequences: waiting.slice(0, 1) }
+  const maxTokens = Math.min(Math.ceil(roundTokens / parallel), passTokens)
   return fillBatch(
     batch,
     waiting.slice(1),
@@ -28,24 +38,38 @@ export function nextBatch(
   )
 }
 
+export const tokensIn = ({ length, sequences }: Batch<Passenger>) => length * sequences.length
+
 /** The batch and others of its bucket, in order, up to the first with which it would no longer fit. */
-export function fillBatch(
-  { length, sequences }: Batch,
-  others: readonly Sequence[],
+export function fillBatch<S extends Passenger>(
+  { length, sequences }: Batch<S>,
+  others: readonly S[],
   context: number,
   fits: (size: PassSize) => boolean
-): Batch {
+): Batch<S> {
   const filled = [...sequences]
-  let rows = sequences.reduce((sum, sequence) => sum + rowsOf(sequence), 0)
+  let rows = rowsIn(sequences)
   for (const sequence of others.filter((other) => lengthBucket(other.length, context) === length)) {
-    rows += rowsOf(sequence)
+    rows += sequence.nextRows
     if (!fits({ tokens: (filled.length + 1) * length, rows })) break
     filled.push(sequence)
   }
   return { length, sequences: filled }
 }
 
-const rowsOf = (sequence: Sequence) => sequence.nextReveals.positions.length
+export const rowsIn = (sequences: readonly Passenger[]) =>
+  sequences.reduce((sum, { nextRows }) => sum + nextRows, 0)
+
+/** What the next pass sees, padding aside. */
+export function latentTokensIn({ sequences }: Batch): { masked: number; known: number } {
+  let masked = 0
+  let all = 0
+  for (const { latentTokens, options } of sequences) {
+    all += latentTokens.length
+    for (const token of latentTokens) if (token === options.maskToken) masked++
+  }
+  return { masked, known: all - masked }
+}
 
 /**
  * Writes passes into arrays of its own, the same ones again and again: a pass stands until the next one is assembled.
@@ -63,7 +87,7 @@ export class PassAssembler {
 
   /** The pass that gives every sequence of the batch its next step. */
   assemble({ length, sequences }: Batch): Pass {
-    const rowCount = sequences.reduce((sum, sequence) => sum + rowsOf(sequence), 0)
+    const rowCount = rowsIn(sequences)
     const tokens = this.#tokens.lend(sequences.length * length).fill(0)
     const lengths = this.#lengths.lend(sequences.length)
     const lambda = this.#lambda.lend(sequences.length)

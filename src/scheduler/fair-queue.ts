@@ -42,6 +42,15 @@ export class FairQueue<T> {
     return [...this.#flows.values()].flatMap(({ waiting }) => [...waiting])
   }
 
+  /** All of them, as they would be taken if nobody else came. */
+  get inOrder(): readonly T[] {
+    const tagged = [...this.#flows.values()].flatMap((flow) => {
+      const tags = this.#tags(flow)
+      return [...flow.waiting].map((item, i) => ({ item, tag: tags[i]! }))
+    })
+    return tagged.sort((a, b) => a.tag - b.tag).map(({ item }) => item)
+  }
+
   add(item: T): void {
     const client = this.#options.clientOf(item)
     const flow = this.#flows.get(client?.name) ?? { waiting: new Set(), weight: 1, start: 0 }

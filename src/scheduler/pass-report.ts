@@ -5,7 +5,8 @@ export interface PassReport {
   readonly sequences: number
   readonly rows: number
   readonly tokens: number // padded
-  readonly masked: number // before it
+  readonly unpadded: number // tokens without padding
+  readonly masked: number // of these, before it
   readonly passMs: number // inside the denoiser
   readonly totalMs: number // with the way there and back
 }

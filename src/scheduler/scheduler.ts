@@ -1,10 +1,19 @@
 import { type Denoiser, DenoiserLost, type Outage, type Pass, type Revealed } from '../denoiser/denoiser.js'
 import { RequestError } from '../errors.js'
 import { Admission } from './admission.js'
-import { applyRevealed, type Batch, fillBatch, nextBatch, PassAssembler } from './batch.js'
-import type { Client } from './fair-queue.js'
+import {
+  applyRevealed,
+  type Batch,
+  fillBatch,
+  latentTokensIn,
+  nextBatch,
+  PassAssembler,
+  tokensIn
+} from './batch.js'
+import { Estimates, type Newcomer } from './estimates.js'
 import type { PassCost, PassSize, PassTerms } from './pass-cost.js'
 import type { PassReport } from './pass-report.js'
+import { type PassRules, worthSendingAhead } from './pass-rules.js'
 import type { Priority, Sequence } from './sequence.js'
 
 export interface SchedulerOptions {
@@ -33,6 +42,8 @@ const preferences = {
   throughput: { share: 0.98, lanes: 2 }
 }
 
+const draining = () => new RequestError('draining', 'The server is shutting down and takes no new work.')
+
 export type Outcome = 'completed' | 'cancelled' | 'failed' | 'refused'
 
 export interface SchedulerStats {
@@ -53,7 +64,10 @@ const TOKENS_PER_ROW = 4
 /** An interactive pass takes offline sequences along while it costs at most so many times what the smallest one does. */
 const COMPANY = 2
 
-/** Times a pass is run before its sequences are given up: its denoiser may have died of something else. */
+/**
+ * Times a pass is run before its sequences are given up: its denoiser may have died of something else. The last time each
+ * sequence runs alone: one that kills its denoiser, or is too much for it, takes no other with it.
+ */
 const ATTEMPTS = 3
 
 /**
@@ -69,12 +83,14 @@ export class Scheduler {
   readonly #denoiser: Denoiser
   readonly #options: SchedulerOptions
   readonly #admissions: Readonly<Record<Priority, Admission>>
-  readonly #passTokens: number
-  readonly #offlineTokens: number
-  readonly #maxLanes: number
+  readonly #rules: PassRules
+  readonly #offlineRules: PassRules
+  readonly #estimates: Estimates
   readonly #counts = { passes: 0, rows: 0, steps: 0, emptySteps: 0 }
   readonly #outcomes: Record<Outcome, number> = { completed: 0, cancelled: 0, failed: 0, refused: 0 }
   readonly #lanes = new Set<Promise<void>>()
+  /** Passes under way, in the order in which they were sent. */
+  readonly #sent: { readonly sequences: readonly Sequence[]; startedAt: number | undefined }[] = []
   readonly #assemblers: PassAssembler[] = [] // those of the lanes that are free
   #draining = false
 
@@ -82,14 +98,23 @@ export class Scheduler {
     this.#denoiser = denoiser
     this.#options = options
     const { share, lanes } = preferences[options.prefer]
-    this.#passTokens = Math.min(options.cost.tokensFor(share), options.maxBatchTokens)
-    this.#offlineTokens = Math.min(options.cost.tokensFor(preferences.latency.share), this.#passTokens)
-    this.#maxLanes = lanes * denoiser.parallel
-    const { terms } = options.cost
-    const cost = ({ tokens, rows }: PassSize) => tokens * terms.msPerToken + rows * terms.msPerRow
-    const admission = () =>
-      new Admission(this.#context, this.#passTokens * this.#maxLanes, this.#maxLanes, cost)
+    const { parallel, manifest } = denoiser
+    const { cost, maxBatchTokens } = options
+    const passTokens = Math.min(cost.tokensFor(share), maxBatchTokens)
+    this.#rules = {
+      context: manifest.context_length,
+      parallel,
+      lanes: lanes * parallel,
+      passTokens,
+      maxRows: maxBatchTokens / TOKENS_PER_ROW
+    }
+    const offlineTokens = Math.min(cost.tokensFor(preferences.latency.share), passTokens)
+    this.#offlineRules = { ...this.#rules, passTokens: offlineTokens }
+    const { terms } = cost
+    const work = ({ tokens, rows }: PassSize) => tokens * terms.msPerToken + rows * terms.msPerRow
+    const admission = () => new Admission(this.#rules, work)
     this.#admissions = { interactive: admission(), offline: admission() }
+    this.#estimates = new Estimates(this.#admissions.interactive, this.#sent, this.#rules, cost)
   }
 
   get stats(): SchedulerStats {
@@ -100,11 +125,7 @@ export class Scheduler {
 
   /** Milliseconds of passes that interactive sequences still need: by it, replicas can be compared. */
   get backlogMs(): number {
-    const { backlog } = this.#admissions.interactive
-    // A sequence that is longer than a pass should be has passes of its own.
-    const full = Math.min(Math.ceil(backlog.tokens / this.#passTokens), backlog.alone)
-    const passes = Math.max(backlog.passes, full)
-    return this.#options.cost.estimate(backlog, passes) / this.#denoiser.parallel
+    return this.#estimates.backlogMs
   }
 
   /** What a pass is expected to cost by now. */
@@ -113,21 +134,40 @@ export class Scheduler {
   }
 
   /**
-   * Takes all of these sequences, which are of one priority, or none. Read each one's `stream`.
+   * Refuses so many sequences before anything is done for them.
    * @throws {RequestError} `overloaded` or `unavailable`, with when to come back, or `draining`
    */
-  submit(sequences: readonly Sequence[]): void {
-    if (this.#draining) {
-      throw new RequestError('draining', 'The server is shutting down and takes no new work.')
-    }
+  expectRoom(count: number, priority: Priority): void {
+    if (this.#draining) throw this.#refuse(count, priority, draining())
     const { outage } = this.#denoiser
-    if (outage) throw this.#refuseDuring(outage, sequences)
-    const admission = this.#admissionOf(sequences[0]!)
-    this.#checkBacklog(sequences)
+    if (outage) throw this.#refuse(count, priority, this.#outOfService(outage))
+    if (priority === 'interactive') this.#expectBacklog(count)
+    const { queued } = this.#admissions[priority]
+    // Nobody overtakes those that wait.
+    if (queued > 0) this.#expectQueue(count, priority, queued + count)
+  }
+
+  /**
+   * Takes all of these sequences, which are of one priority, or none. Read each one's `stream`.
+   * @throws {RequestError} as `expectRoom` does
+   */
+  submit(sequences: readonly Sequence[]): void {
+    const { priority } = sequences[0]!.options
+    const admission = this.#admissions[priority]
+    this.expectRoom(sequences.length, priority)
     admission.add(sequences)
-    const over = admission.queued - this.#options.maxQueue
-    if (over > 0) throw this.#refuse(sequences, over)
+    try {
+      this.#expectQueue(sequences.length, priority, admission.queued)
+    } catch (error) {
+      for (const sequence of sequences) admission.remove(sequence)
+      throw error
+    }
     this.#wake()
+  }
+
+  /** Padded tokens that a pass should have. */
+  get passTokens(): number {
+    return this.#rules.passTokens
   }
 
   /** Ends sequences early: `completed` when nobody needs the rest, else with the error its reader gets. */
@@ -136,24 +176,23 @@ export class Scheduler {
     this.#wake()
   }
 
-  /** Steps that each window of a text of this client which came now could take to be done in time. May be less than 1. */
-  stepsWithin(
-    ms: number,
-    {
-      length,
-      windows,
-      rows,
-      client
-    }: { length: number; windows: number; rows: number; client?: Client | undefined }
-  ): number {
-    const { cost } = this.#options
-    const { interactive } = this.#admissions
-    const { round } = interactive
-    const own = { tokens: interactive.padded(length), rows: 0 }
-    const all = { ...round, tokens: round.tokens + own.tokens, sequences: round.sequences + 1 }
-    const stepMs = Math.max(cost.estimate(own), this.#roundMs(all))
-    const rowsMs = rows * cost.terms.msPerRow
-    return Math.floor((ms - this.#msUntilLeft(interactive.ahead(client)) - rowsMs) / windows / stepMs)
+  /**
+   * Steps that each window of a text which came now could take to be done in time; at least one.
+   * @throws {RequestError} `deadline_too_short` when no load would let it be met, `overloaded` when this one does not
+   */
+  stepsWithin(ms: number, newcomer: Newcomer): number {
+    const aloneMs = this.#estimates.leastMs(newcomer)
+    if (ms < aloneMs) {
+      const message = `deadline_ms: expected at least ${Math.ceil(aloneMs)} for a text of ${newcomer.length} tokens, got ${ms}`
+      throw new RequestError('deadline_too_short', message, { param: 'deadline_ms' })
+    }
+    const { waitMs, stepMs, rowsMs } = this.#estimates.timesOf(newcomer)
+    const steps = Math.floor((ms - waitMs - rowsMs) / newcomer.windows / stepMs)
+    if (steps >= 1) return steps
+    const needed = Math.ceil(waitMs + rowsMs + newcomer.windows * stepMs)
+    const message = `deadline_ms: expected at least ${needed} while others wait, got ${ms}`
+    const back = { param: 'deadline_ms', retryAfterMs: needed - ms }
+    throw this.#refuse(1, 'interactive', new RequestError('overloaded', message, back))
   }
 
   /** Refuses new work and resolves when what was accepted is done. */
@@ -174,17 +213,22 @@ export class Scheduler {
 
   /** Starts passes while there is a lane for one and somebody who waits. */
   #wake(): void {
-    while (this.#lanes.size < this.#maxLanes) {
-      const ahead = this.#lanes.size >= this.#denoiser.parallel
+    this.#estimates.change()
+    while (this.#lanes.size < this.#rules.lanes) {
+      const ahead = this.#lanes.size >= this.#rules.parallel
       const batch = this.#takeBatch(ahead)
       if (!batch) return
       const assembler = this.#assemblers.pop() ?? new PassAssembler()
+      const sent = { sequences: batch.sequences, startedAt: ahead ? undefined : performance.now() }
+      this.#sent.push(sent)
       // Not before it is counted: whoever submits more meanwhile comes by here again.
       const lane = Promise.resolve()
         .then(() => this.#pass(batch, assembler, ahead))
         .finally(() => {
           this.#lanes.delete(lane)
           this.#assemblers.push(assembler)
+          this.#sent.splice(this.#sent.indexOf(sent), 1)
+          for (const next of this.#sent.slice(0, this.#rules.parallel)) next.startedAt ??= performance.now()
           for (const sequence of batch.sequences) this.#admissionOf(sequence).comeBack([sequence])
           this.#wake()
         })
@@ -193,7 +237,7 @@ export class Scheduler {
   }
 
   /**
-   * The batch of the next pass, when somebody waits for one. Devices share what runs evenly.
+   * The batch of the next pass, when somebody waits for one.
    * @param ahead every device has a pass: one to lie ready behind is at least half of what it should be, else it waits and
    * grows; and it is not an offline one: whoever comes meanwhile would wait for two
    */
@@ -204,12 +248,9 @@ export class Scheduler {
     if (first.length === 0 && ahead) return undefined
     const [waiting, { round }] = first.length > 0 ? [first, interactive] : [second, offline]
     if (waiting.length === 0) return undefined
-    const passTokens = waiting === first ? this.#passTokens : this.#offlineTokens
-    const batch = nextBatch(waiting, this.#context, {
-      maxTokens: Math.min(Math.ceil(round.tokens / this.#denoiser.parallel), passTokens),
-      maxRows: this.#maxRows
-    })
-    if (ahead && batch.sequences.length * batch.length < this.#passTokens / 2) return undefined
+    const rules = waiting === first ? this.#rules : this.#offlineRules
+    const batch = nextBatch(waiting, round.tokens, rules)
+    if (ahead && !worthSendingAhead(tokensIn(batch), rules)) return undefined
     const whole = waiting === first ? this.#withCompany(batch, second) : batch
     for (const sequence of whole.sequences) this.#admissionOf(sequence).depart([sequence])
     return whole
@@ -218,30 +259,36 @@ export class Scheduler {
   /** An interactive batch and the offline sequences that hardly delay it. */
   #withCompany(batch: Batch, offline: readonly Sequence[]): Batch {
     const { cost } = this.#options
+    const { context, passTokens, maxRows } = this.#rules
     const boundMs = COMPANY * cost.terms.fixedMs
     return fillBatch(
       batch,
       offline,
-      this.#context,
-      (size) =>
-        size.tokens <= this.#passTokens && size.rows <= this.#maxRows && cost.estimate(size) <= boundMs
+      context,
+      (size) => size.tokens <= passTokens && size.rows <= maxRows && cost.estimate(size) <= boundMs
     )
   }
 
-  async #pass(batch: Batch, assembler: PassAssembler, ahead: boolean): Promise<void> {
+  async #pass(
+    batch: Batch,
+    assembler: PassAssembler,
+    ahead: boolean,
+    attempts = batch.sequences.length === 1 ? ATTEMPTS : ATTEMPTS - 1
+  ): Promise<void> {
     const start = performance.now()
-    const roundMs = this.#roundMs(this.#admissions.interactive.round)
+    const { roundMs } = this.#estimates
     for (const sequence of batch.sequences) {
       sequence.startedAt ??= start
       sequence.heedDeadline(start, roundMs)
     }
     const pass = assembler.assemble(batch)
-    const masked = batch.sequences.reduce((sum, sequence) => sum + sequence.masked, 0)
+    const { masked, known } = latentTokensIn(batch)
     let revealed: Revealed
     try {
-      revealed = await this.#reveal(pass)
+      revealed = await this.#reveal(pass, attempts)
     } catch (error) {
-      this.#fail(batch.sequences, error)
+      if (batch.sequences.length === 1) this.#fail(batch.sequences[0]!, error)
+      else await this.#passAlone(batch, assembler)
       return
     }
     const totalMs = performance.now() - start
@@ -257,6 +304,7 @@ export class Scheduler {
       ...size,
       ...timing,
       masked,
+      unpadded: masked + known,
       number: ++this.#counts.passes,
       sequences: batch.sequences.length
     }
@@ -264,12 +312,20 @@ export class Scheduler {
     for (const sequence of batch.sequences) sequence.options.onPass?.(report, sequence)
   }
 
-  async #reveal(pass: Pass): Promise<Revealed> {
+  /** One after the other, each for the last time. */
+  async #passAlone({ length, sequences }: Batch, assembler: PassAssembler): Promise<void> {
+    for (const sequence of sequences) {
+      if (!this.#admissionOf(sequence).runs(sequence)) continue // it has left meanwhile
+      await this.#pass({ length, sequences: [sequence] }, assembler, true, 1)
+    }
+  }
+
+  async #reveal(pass: Pass, attempts: number): Promise<Revealed> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#denoiser.run(pass)
       } catch (error) {
-        if (!(error instanceof DenoiserLost) || attempt === ATTEMPTS) throw error
+        if (!(error instanceof DenoiserLost) || attempt === attempts) throw error
       }
     }
   }
@@ -280,11 +336,9 @@ export class Scheduler {
     this.#options.onPass?.(report)
   }
 
-  #fail(sequences: readonly Sequence[], cause: unknown): void {
+  #fail(sequence: Sequence, cause: unknown): void {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    for (const sequence of sequences) {
-      this.#end(sequence, 'failed', new RequestError('denoiser_failed', `The denoiser failed: ${reason}`))
-    }
+    this.#end(sequence, 'failed', new RequestError('denoiser_failed', `The denoiser failed: ${reason}`))
   }
 
   #end(sequence: Sequence, outcome: Outcome, error?: RequestError): void {
@@ -294,54 +348,39 @@ export class Scheduler {
     sequence.stream.end(error)
   }
 
-  #refuseDuring({ reason, retryAfterMs }: Outage, sequences: readonly Sequence[]): RequestError {
-    this.#outcomes.refused += sequences.length
+  #expectBacklog(count: number): void {
+    const { maxBacklogMs } = this.#options
+    const { backlogMs } = this
+    if (backlogMs <= maxBacklogMs) return
+    const retryAfterMs = Math.ceil(backlogMs - maxBacklogMs)
+    const message = `The server has work for ${Math.round(backlogMs)} ms: expected at most ${maxBacklogMs} ms. Try again in ${retryAfterMs} ms.`
+    throw this.#refuse(count, 'interactive', new RequestError('overloaded', message, { retryAfterMs }))
+  }
+
+  /** @param queued sequences that would wait */
+  #expectQueue(count: number, priority: Priority, queued: number): void {
+    const { maxQueue } = this.#options
+    if (queued <= maxQueue) return
+    const expected = `The queue is full: expected at most ${maxQueue} sequences waiting.`
+    // Nobody can tell when interactive ones will let offline ones go on.
+    if (priority === 'offline') throw new RequestError('overloaded', expected)
+    const retryAfterMs = this.#estimates.msUntilLeft(queued - maxQueue)
+    const message = `${expected} Try again in ${retryAfterMs} ms.`
+    throw this.#refuse(count, priority, new RequestError('overloaded', message, { retryAfterMs }))
+  }
+
+  #outOfService({ reason, retryAfterMs }: Outage): RequestError {
     const { name } = this.#denoiser.manifest
     return new RequestError('unavailable', `The model ${name} is out of service: ${reason}`, { retryAfterMs })
   }
 
-  #checkBacklog(sequences: readonly Sequence[]): void {
-    const { maxBacklogMs } = this.#options
-    const { backlogMs } = this
-    if (backlogMs <= maxBacklogMs || sequences[0]!.options.priority === 'offline') return
-    this.#outcomes.refused += sequences.length
-    const retryAfterMs = Math.ceil(backlogMs - maxBacklogMs)
-    const message = `The server has work for ${Math.round(backlogMs)} ms: expected at most ${maxBacklogMs} ms. Try again in ${retryAfterMs} ms.`
-    throw new RequestError('overloaded', message, { retryAfterMs })
-  }
-
-  #refuse(sequences: readonly Sequence[], over: number): RequestError {
-    for (const sequence of sequences) this.#admissionOf(sequence).remove(sequence)
-    this.#outcomes.refused += sequences.length
-    const retryAfterMs = this.#msUntilLeft(over)
-    const expected = `expected at most ${this.#options.maxQueue} sequences waiting`
-    const message = `The queue is full: ${expected}. Try again in ${retryAfterMs} ms.`
-    return new RequestError('overloaded', message, { retryAfterMs })
-  }
-
-  /** Milliseconds until `count` interactive sequences have left the queue. */
-  #msUntilLeft(count: number): number {
-    const { interactive } = this.#admissions
-    return Math.ceil(this.#roundMs(interactive.round) * interactive.roundsUntilLeft(count))
-  }
-
-  /** Milliseconds until each of these sequences, of so many tokens and rows in all, has had a pass. */
-  #roundMs(size: Admission['round']): number {
-    const { parallel } = this.#denoiser
-    const full = Math.min(Math.ceil(size.tokens / this.#passTokens), size.sequences)
-    const passes = Math.max(parallel, full)
-    return this.#options.cost.estimate(size, passes) / parallel
+  /** Counts them. Offline ones come back by themselves until they are taken. */
+  #refuse(count: number, priority: Priority, error: RequestError): RequestError {
+    if (priority === 'interactive') this.#outcomes.refused += count
+    return error
   }
 
   #admissionOf({ options }: Sequence): Admission {
     return this.#admissions[options.priority]
-  }
-
-  get #maxRows(): number {
-    return this.#options.maxBatchTokens / TOKENS_PER_ROW
-  }
-
-  get #context(): number {
-    return this.#denoiser.manifest.context_length
   }
 }

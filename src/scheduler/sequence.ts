@@ -116,6 +116,20 @@ export class Sequence {
     return this.#options.coins.token(this.#window, this.nextReveals.step, position)
   }
 
+  get nextRows(): number {
+    return this.nextReveals.positions.length
+  }
+
+  /** How many positions a pass to come reveals; 0 is the next one. */
+  rowsOf(pass: number): number {
+    let index = this.#next + pass
+    for (const plan of this.#plans.slice(this.#window)) {
+      if (index < plan.length) return plan[index]!.positions.length
+      index -= plan.length
+    }
+    return 0
+  }
+
   /** What the next pass reveals: the step within the window, positions in the text. */
   get nextReveals(): PlannedStep {
     return this.#plans[this.#window]![this.#next]!

@@ -2,8 +2,11 @@ import t from 'tap'
 import { Admission } from '../../src/scheduler/admission.js'
 import { makeSequence } from './make-sequence.js'
 
-const newAdmission = (context: number, maxTokens: number, least: number) =>
-  new Admission(context, maxTokens, least, ({ tokens, rows }) => tokens + rows)
+const newAdmission = (context: number, passTokens: number, lanes: number) =>
+  new Admission(
+    { context, passTokens, lanes, parallel: lanes, maxRows: 1000 },
+    ({ tokens, rows }) => tokens + rows
+  )
 
 t.test('the head of the queue runs when there is room, and nobody overtakes it', async (t) => {
   const admission = newAdmission(64, 64, 1)
@@ -53,18 +56,6 @@ t.test('a sequence that left during its pass does not come back', async (t) => {
   admission.remove(a!)
   admission.comeBack([a!, b!])
   t.same(admission.admit(), [b])
-})
-
-t.test('places are free when as many have left as must, each after its remaining passes', async (t) => {
-  const admission = newAdmission(64, 128, 1)
-  t.equal(admission.roundsUntilLeft(1), 0)
-  const running = [makeSequence(60, 3, 1), makeSequence(60, 12, 2)]
-  admission.add([...running, makeSequence(60, 5, 3), makeSequence(60, 5, 4)])
-  const [few, many] = running.map(({ passes }) => passes)
-  t.ok(few! < many!)
-  t.equal(admission.roundsUntilLeft(1), few)
-  t.equal(admission.roundsUntilLeft(2), many)
-  t.equal(admission.roundsUntilLeft(3), many! + few!)
 })
 
 t.test(

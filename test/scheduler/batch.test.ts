@@ -1,20 +1,35 @@
 import t from 'tap'
 import type { Revealed } from '../../src/denoiser/denoiser.js'
 import { applyRevealed, nextBatch, PassAssembler } from '../../src/scheduler/batch.js'
+import type { PassRules } from '../../src/scheduler/pass-rules.js'
 import { BOS, MASK } from '../table-denoiser.js'
 import { makeSequence } from './make-sequence.js'
 
+const rulesOf = (changes: Partial<PassRules>): PassRules => ({
+  context: 64,
+  parallel: 1,
+  lanes: 1,
+  passTokens: 1000,
+  maxRows: 100,
+  ...changes
+})
+
 t.test('a batch is the first sequence and the others of its padded length, within the budget', async (t) => {
   const waiting = [20, 5, 22, 21].map((length, i) => makeSequence(length, 2, i))
-  const batch = nextBatch(waiting, 64, { maxTokens: 48, maxRows: 100 })
+  const batch = nextBatch(waiting, 1000, rulesOf({ passTokens: 48 }))
   t.equal(batch.length, 24)
   t.same(batch.sequences, [waiting[0], waiting[2]])
+})
+
+t.test('devices share what runs evenly', async (t) => {
+  const waiting = [20, 20, 20, 20].map((length, i) => makeSequence(length, 2, i))
+  t.equal(nextBatch(waiting, 4 * 24, rulesOf({ parallel: 2 })).sequences.length, 2)
 })
 
 t.test('a batch reveals no more than it may, but for one sequence', async (t) => {
   const waiting = [20, 22, 21].map((length, i) => makeSequence(length, 1, i))
   const sizes = [1, 41, 42, 63].map(
-    (maxRows) => nextBatch(waiting, 64, { maxTokens: 1000, maxRows }).sequences.length
+    (maxRows) => nextBatch(waiting, 1000, rulesOf({ maxRows })).sequences.length
   )
   t.same(sizes, [1, 1, 2, 3])
 })

@@ -1,4 +1,5 @@
-import t from 'tap'
+import type { Clock } from '@sinonjs/fake-timers'
+import t, { type Test } from 'tap'
 import { DenoiserLost, type Pass } from '../../src/denoiser/denoiser.js'
 import { RequestError } from '../../src/errors.js'
 import { lengthBucket } from '../../src/scheduler/length-bucket.js'
@@ -11,6 +12,7 @@ import { referenceChainLaw } from '../reference-chain.js'
 import { BOS, MASK, TableDenoiser, TOKENS, tokenLaw } from '../table-denoiser.js'
 import { flatCost } from './flat-cost.js'
 import { makeSequence } from './make-sequence.js'
+import { virtualTime } from './virtual-device.js'
 
 const CONTEXT = 64
 
@@ -29,6 +31,12 @@ async function read(sequence: Sequence): Promise<SequenceStep[]> {
   const steps: SequenceStep[] = []
   for await (const step of sequence.stream) steps.push(step)
   return steps
+}
+
+function stopTime(t: Test): Clock {
+  const clock = virtualTime()
+  t.teardown(() => clock.uninstall())
+  return clock
 }
 
 const tokensOf = (sequence: Sequence) => Array.from(sequence.options.tokens)
@@ -81,6 +89,7 @@ t.test('the law of what is written is that of the reference chain, batched with 
 t.test(
   'the backlog is the time of all passes that accepted sequences still need, and shrinks to nothing',
   async (t) => {
+    stopTime(t)
     const denoiser = new TableDenoiser()
     const cost = new PassCost({ fixedMs: 8, msPerToken: 0.5, msPerRow: 0.25 })
     const scheduler = schedulerOn(denoiser, { cost, maxBatchTokens: 64 })
@@ -98,19 +107,29 @@ t.test(
   }
 )
 
+t.test('what a pass has had by now is no longer owed', async (t) => {
+  const clock = stopTime(t)
+  const cost = new PassCost({ fixedMs: 8, msPerToken: 0.5, msPerRow: 0.25 })
+  const scheduler = schedulerOn(new TableDenoiser(), { cost })
+  scheduler.submit([makeSequence(20, 4, 1)])
+  const owed = scheduler.backlogMs
+  clock.tick(5)
+  t.equal(scheduler.backlogMs, owed - 5)
+  clock.tick(1000) // it takes longer than it should: the other passes are owed all the same
+  t.ok(scheduler.backlogMs > owed / 2)
+  scheduler.close()
+})
+
 t.test('texts that are each longer than a pass should be owe a pass a step', async (t) => {
+  stopTime(t)
   const scheduler = schedulerOn(new TableDenoiser(), {
     maxBatchTokens: 1,
-    maxQueue: 1,
     cost: new PassCost({ fixedMs: 8, msPerToken: 0.5, msPerRow: 0.25 })
   })
   const [a, b] = [makeSequence(20, 4, 1), makeSequence(20, 4, 2)]
   scheduler.submit([a!, b!])
   const passes = a!.passes + b!.passes
   t.equal(scheduler.backlogMs, 8 * passes + 0.5 * 24 * passes + 0.25 * 40)
-  // And a place is free after the passes of the one that runs.
-  const { retryAfterMs } = thrownBy(() => scheduler.submit([makeSequence(20, 4, 3)])) as RequestError
-  t.equal(retryAfterMs, Math.ceil(a!.passes * (8 + 0.5 * 24 + (0.25 * 20) / a!.passes)))
   scheduler.close()
 })
 
@@ -417,13 +436,14 @@ t.test('a full queue refuses at once, takes none of the request, and says when t
   t.same([scheduler.stats.running, scheduler.stats.queued], [1, 2])
   for await (const _ of accepted[0]!.stream) {
     if (denoiser.passes.length !== 2) continue
-    // The one that runs has its remaining passes to go before a place is free.
-    const error = thrownBy(() => scheduler.submit([makeSequence(60, 4, 5)])) as RequestError
-    t.ok(error.retryAfterMs! > 0)
+    t.throws(() => scheduler.submit([makeSequence(60, 4, 5)]), { code: 'overloaded' })
+    // Before anything is done for it, too; offline texts have a queue of their own.
+    t.throws(() => scheduler.expectRoom(1, 'interactive'), { code: 'overloaded' })
+    scheduler.expectRoom(1, 'offline')
   }
   scheduler.submit([makeSequence(60, 4, 6)])
   scheduler.close()
-  t.equal(scheduler.stats.sequences.refused, 2)
+  t.equal(scheduler.stats.sequences.refused, 3)
 })
 
 t.test('who owes too much time refuses more of it at once, and says when it owes less', async (t) => {
@@ -475,6 +495,39 @@ t.test('a denoiser that fails a pass fails its sequences and no others', async (
   await t.rejects(read(bad), { code: 'denoiser_failed', message: /bad pass/ })
   t.equal((await read(good)).length, good.passes)
   t.equal(scheduler.stats.sequences.failed, 1)
+})
+
+t.test('a text that kills every denoiser takes no other with it', async (t) => {
+  const denoiser = new TableDenoiser()
+  const scheduler = schedulerOn(denoiser)
+  denoiser.before = ({ tokens }) => {
+    if (tokens.includes(TOKENS[2]!)) throw new DenoiserLost('killed')
+  }
+  const tokens = Int32Array.from({ length: 11 }, (_, i) => (i === 0 ? BOS : i === 1 ? TOKENS[2]! : MASK))
+  const deadly = makeSequence(10, 4, 1, { tokens, windows: [{ start: 0, end: 11, from: 2 }] })
+  const others = [2, 3, 4].map((seed) => makeSequence(10, 1, seed))
+  scheduler.submit([others[0]!, deadly, ...others.slice(1)])
+  await Promise.all([
+    t.rejects(read(deadly), { code: 'denoiser_failed', message: /killed/ }),
+    ...others.map(read)
+  ])
+  t.same(scheduler.stats.sequences, { completed: 3, cancelled: 0, failed: 1, refused: 0 })
+  // Twice all together, then each alone: the deadly one has had its three attempts.
+  t.same(denoiser.passes.map(sequencesIn), [4, 4, 1, 1, 1, 1])
+})
+
+t.test('who leaves while a pass is lost has no part in what comes after', async (t) => {
+  const denoiser = new TableDenoiser()
+  const scheduler = schedulerOn(denoiser)
+  const [left, stays] = [makeSequence(10, 1, 1), makeSequence(10, 1, 2)]
+  denoiser.before = () => {
+    if (denoiser.passes.length > 2) return
+    scheduler.leave([left!], new RequestError('cancelled', 'left'))
+    throw new DenoiserLost('killed')
+  }
+  scheduler.submit([left!, stays!])
+  await Promise.all([t.rejects(read(left!), { code: 'cancelled' }), read(stays!)])
+  t.same(denoiser.passes.map(sequencesIn), [2, 2, 1])
 })
 
 t.test('a pass that is lost three times is given up, and the loop goes on', async (t) => {
