@@ -30,6 +30,9 @@ export interface EngineOptions {
   readonly maxTexts: number
 }
 
+/** A token of English has four; what holds ever so many is made to hold up the tokenizer. */
+const CHARACTERS_PER_TOKEN = 96
+
 export interface GenerationOptions {
   readonly id: string
   /** Aborted when the client leaves: its places are free again at once. */
@@ -82,6 +85,7 @@ export class Engine<D extends Denoiser = Denoiser> {
     const prompts = promptsOf(request)
     this.#checkTexts(prompts.length * candidates, request.best_of ? 'best_of' : request.n ? 'n' : 'prompt')
     model.scheduler.expectRoom(prompts.length * candidates, options.priority ?? 'interactive')
+    this.#expectCharacters('prompt', [...prompts, request.suffix])
     const parts = { suffix: request.suffix ?? '', maxTokens: request.max_tokens ?? undefined }
     const layouts = prompts.flatMap((prompt) => {
       const layout = layOutCompletion({ prompt, ...parts }, this.#layoutContext(model))
@@ -106,6 +110,7 @@ export class Engine<D extends Denoiser = Denoiser> {
   infill(request: InfillRequest, options: GenerationOptions): Generation {
     const model = this.resolve(request.model)
     model.scheduler.expectRoom(1, options.priority ?? 'interactive')
+    this.#expectCharacters('template', request.template)
     const layout = layOutInfill(request.template, this.#layoutContext(model))
     return this.#generate(model, 'infill', [layout], request, request.alternatives ?? 0, [], options)
   }
@@ -181,6 +186,18 @@ export class Engine<D extends Denoiser = Denoiser> {
 
   #layoutContext({ denoiser, tokenizer }: ServedModel<D>) {
     return { manifest: denoiser.manifest, tokenizer, maxTextTokens: this.#options.maxTextTokens }
+  }
+
+  /** What all strings of a request take to be encoded holds up everybody, so it is bounded. */
+  #expectCharacters(param: string, parts: readonly unknown[]): void {
+    const most = CHARACTERS_PER_TOKEN * this.#options.maxTextTokens
+    const characters = parts.reduce<number>(
+      (sum, part) => sum + (typeof part === 'string' ? part.length : 0),
+      0
+    )
+    if (characters <= most) return
+    const message = `${param}: expected at most ${most} characters in all, got ${characters}`
+    throw new RequestError('context_length_exceeded', message, { param })
   }
 
   #checkTexts(texts: number, param: string): void {

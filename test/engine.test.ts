@@ -6,12 +6,17 @@ import { Scheduler } from '../src/scheduler/scheduler.js'
 import type { CompletionRequest, InfillRequest, SequenceStart, StepEnd } from '../src/schemas.js'
 import type { TextEnd, TextEvent } from '../src/text/text.js'
 import { loadTokenizer } from '../src/tokenizer/gpt2-tokenizer.js'
+import type { Tokenizer } from '../src/tokenizer/tokenizer.js'
 import { flatCost } from './scheduler/flat-cost.js'
 import { TableDenoiser } from './table-denoiser.js'
 
 const tokenizer = await loadTokenizer('models/tokenizers/gpt2')
 
-function build(t: Test, options: { maxQueue?: number; maxBatchTokens?: number } = {}) {
+function build(
+  t: Test,
+  options: { maxQueue?: number; maxBatchTokens?: number } = {},
+  coder: Tokenizer = tokenizer
+) {
   const denoiser = new TableDenoiser()
   const scheduler = new Scheduler(denoiser, {
     maxQueue: 100,
@@ -21,7 +26,7 @@ function build(t: Test, options: { maxQueue?: number; maxBatchTokens?: number } 
     prefer: 'latency',
     ...options
   })
-  const engine = new Engine([{ name: 'table', denoiser, scheduler, tokenizer }], {
+  const engine = new Engine([{ name: 'table', denoiser, scheduler, tokenizer: coder }], {
     aliases: new Map([['gpt-3.5-turbo-instruct', 'table']]),
     maxTextTokens: 200,
     maxTexts: 8
@@ -250,6 +255,39 @@ t.test('a deadline that cannot be met is refused at once: for good, or until oth
   t.equal(engine.models[0]!.scheduler.stats.sequences.refused, refused + 1)
   engine.models[0]!.scheduler.close()
   await Promise.allSettled(reading)
+})
+
+t.test('what would hold up the tokenizer is refused before it is encoded, by its field', async (t) => {
+  const { complete, infill } = build(t)
+  const long = 'ab '.repeat(96 * 200)
+  const refused = (param: string) => ({
+    code: 'context_length_exceeded',
+    param,
+    message: /characters in all, got/
+  })
+  t.throws(() => complete({ prompt: long }), refused('prompt'))
+  t.throws(() => complete({ prompt: [long.slice(0, 19_000), long.slice(0, 300)] }), refused('prompt'))
+  t.throws(() => complete({ prompt: 'a', suffix: long }), refused('prompt'))
+  t.throws(() => infill({ template: [long, { mask: 3 }] }), refused('template'))
+})
+
+t.test('a full queue refuses a prompt that it has not encoded', async (t) => {
+  let encoded = 0
+  const counting = {
+    ...tokenizer,
+    encode: (...args: Parameters<typeof tokenizer.encode>) => {
+      encoded++
+      return tokenizer.encode(...args)
+    }
+  }
+  const { complete } = build(t, { maxQueue: 1, maxBatchTokens: 1 }, counting)
+  const accepted = [1, 2].map(() => complete({ prompt: 'The cat', max_tokens: 50 }))
+  const before = encoded
+  t.throws(() => complete({ prompt: 'The cat', max_tokens: 50 }), { code: 'overloaded' })
+  t.equal(encoded, before)
+  await Promise.all(accepted.map(read))
+  await read(complete({ prompt: 'The cat', max_tokens: 5, n: 2 }))
+  t.equal(encoded, before + 2, 'a prompt and its suffix are encoded once, for all its completions')
 })
 
 t.test('a deadline that strikes says so', async (t) => {

@@ -42,7 +42,9 @@ interface MeasuredPass extends PassSize {
 function fitPassCost(one: MeasuredPass, all: MeasuredPass, long: MeasuredPass): PassCost {
   const msPerRow = Math.max(0, (all.ms - one.ms) / (all.rows - one.rows))
   const tokensMs = long.ms - one.ms - (long.rows - one.rows) * msPerRow
-  const msPerToken = Math.max(LEAST_MS_PER_TOKEN, tokensMs / (long.tokens - one.tokens))
+  // Of a context as short as the short pass nothing is learnt.
+  const tokens = Math.max(1, long.tokens - one.tokens)
+  const msPerToken = Math.max(LEAST_MS_PER_TOKEN, tokensMs / tokens)
   const fixedMs = Math.max(LEAST_FIXED_MS, one.ms - one.tokens * msPerToken - one.rows * msPerRow)
   return new PassCost({ fixedMs, msPerToken, msPerRow })
 }

@@ -18,6 +18,8 @@ const GROWTH_MIB = 50
 
 const packed = { gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync }
 const wide = (count: number, item: string) => `[${Array(count).fill(item).join()}]`
+/** What takes the tokenizer longest for each of its 8,000 characters: runs that make few tokens. */
+const costly = `${'-'.repeat(4000)} a `.repeat(2)
 /** JSON up to the limit of a body. */
 const bodies: Record<string, string> = {
   'an array in an array in an array': '['.repeat(MIB - 1),
@@ -34,11 +36,9 @@ const bodies: Record<string, string> = {
   'half a million token ids': `{"prompt": ${wide(500_000, '1')}}`,
   'a template of a hundred thousand holes': `{"template": ${wide(80_000, '{"mask":1}')}}`,
   'a stop of a million letters': JSON.stringify({ prompt: ' red', stop: 'a'.repeat(MIB - 99) }),
-  'a prompt of words as long as may be': JSON.stringify({
-    prompt: Array(MIB / 16_384 - 1)
-      .fill('kzqxj'.repeat(3276))
-      .join(' ')
-  }),
+  'prompts of words as long as may be': JSON.stringify({ prompt: Array(16).fill(costly), n: 1 }),
+  'a prompt of such words, sixteen times': JSON.stringify({ prompt: costly.repeat(15), n: 16 }),
+  'a prompt of more of them than may be': JSON.stringify({ prompt: costly.repeat(120) }),
   'a text to tokenize of a million letters': JSON.stringify({ text: 'a'.repeat(MIB - 99) }),
   'tokens by the hundred thousand': `{"tokens": ${wide(200_000, '50256')}}`
 }

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Pass } from '../../src/denoiser/denoiser.js'
+import type { Manifest } from '../../src/denoiser/manifest.js'
 import { measurePassCost } from '../../src/scheduler/measure-pass-cost.js'
 import type { PassTerms } from '../../src/scheduler/pass-cost.js'
 import { TableDenoiser } from '../table-denoiser.js'
@@ -8,8 +9,8 @@ import { TableDenoiser } from '../table-denoiser.js'
 class TimedDenoiser extends TableDenoiser {
   readonly #terms: PassTerms
 
-  constructor(terms: PassTerms) {
-    super()
+  constructor(terms: PassTerms, changes: Partial<Manifest> = {}) {
+    super(changes)
     this.#terms = terms
   }
 
@@ -43,4 +44,10 @@ t.test('no term is negative, however the clock ran', async (t) => {
   const cost = await measurePassCost(new TimedDenoiser({ fixedMs: 9, msPerToken: -0.1, msPerRow: -0.1 }), 64)
   t.ok(Object.values(cost.terms).every((term) => term >= 0))
   t.ok(Number.isFinite(cost.tokensFor(0.98)))
+})
+
+t.test('a context no longer than the shortest pass gives numbers all the same', async (t) => {
+  const denoiser = new TimedDenoiser({ fixedMs: 3, msPerToken: 0.25, msPerRow: 0.5 }, { context_length: 16 })
+  const { terms } = await measurePassCost(denoiser, 16)
+  t.ok(Object.values(terms).every(Number.isFinite))
 })

@@ -72,10 +72,10 @@ t.test('a word that would hold up everybody is refused by its field', async (t) 
     t.throws(() => tokenizer.encode(`So ${unit.repeat(30_000)}`, { param: 'prompt' }), {
       code: 'context_length_exceeded',
       param: 'prompt',
-      message: 'prompt: expected words of at most 16384 characters, got a longer one'
+      message: 'prompt: expected words of at most 4096 characters, got a longer one'
     })
   }
-  const ordinary = `${'a1'.repeat(30_000)} ${'漢字。'.repeat(10_000)} ${'b'.repeat(9000)}`
+  const ordinary = `${'a1'.repeat(30_000)} ${'漢字。'.repeat(10_000)} ${'b'.repeat(4000)}`
   t.ok(agrees(ordinary))
 })
 
