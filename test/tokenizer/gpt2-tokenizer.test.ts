@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { t } from 'tap'
@@ -144,4 +145,8 @@ t.test('a folder without a tokenizer is one line that names the file', async (t)
   await t.rejects(loadTokenizer(folder), {
     message: `${folder}/tokenizer.json: expected a vocabulary at model.vocab, got none`
   })
+})
+
+t.test('nothing that reads images is loaded with it', async (t) => {
+  t.notMatch(readFileSync('/proc/self/maps', 'utf8'), /sharp|vips/)
 })
