@@ -260,7 +260,7 @@ export const settings = {
     ...batches,
     argument: 'bytes',
     min: 1024,
-    max: MAX_INTEGER,
+    max: Number.MAX_SAFE_INTEGER,
     default: 10 * 1024 ** 3,
     description: 'Most that all files of offline batches take together; a further one is refused.'
   }),

@@ -53,7 +53,7 @@ export function integer(
     argument: 'n',
     defaultText: String(options.default),
     ...options,
-    expected: max === MAX_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`,
+    expected: max >= MAX_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`,
     many: false,
     parse: one((value) => {
       const number = /^-?\d+$/.test(value) ? Number(value) : Number.NaN

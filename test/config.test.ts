@@ -19,6 +19,12 @@ t.test('a flag goes before its variable, a variable before the default', async (
   t.equal(read({}, { FEWSTEP_MAX_BATCH_TOKENS: '64' }).maxBatchTokens, 64)
 })
 
+t.test('every default of a number may be given as a value', async (t) => {
+  const numbers = Object.entries(settings).filter(([, setting]) => typeof setting.default === 'number')
+  for (const [name, setting] of numbers)
+    t.match(read({ [name]: String(setting.default) }), { [name]: setting.default })
+})
+
 t.test('an empty variable counts as unset', async (t) => {
   t.equal(read({}, { FEWSTEP_PORT: '', FEWSTEP_MODEL: '' }).port, 8080)
 })

@@ -27,6 +27,15 @@ export function lineSeed(batchSeed: number, line: number): number {
   return createHash('sha256').update(`${batchSeed}:${line}`).digest().readUIntBE(0, 6) % (2 ** 48 - 1)
 }
 
+/** Whether it may be the id of a file. Nothing else is looked up: to a queue, * and > may stand for many. */
+export function isFileId(id: string): boolean {
+  return /^file-[0-9a-z]{29}(-output|-error)?$/.test(id)
+}
+
+export function isBatchId(id: string): boolean {
+  return /^batch_[0-9a-z]{29}$/.test(id)
+}
+
 function stamp(): string {
   return Date.now().toString(36).padStart(STAMP_DIGITS, '0') + randomBytes(10).toString('hex')
 }

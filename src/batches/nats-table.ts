@@ -43,7 +43,7 @@ export class NatsTable {
   }
 
   async get(key: string): Promise<Entry | undefined> {
-    const query = { last_by_subj: this.#prefix + key }
+    const query = { last_by_subj: this.#subject(key) }
     const message = await this.#link.manager.streams
       .getMessage(this.#stream, query)
       .catch(unless(refusals.noStream))
@@ -56,7 +56,7 @@ export class NatsTable {
    */
   async put(key: string, value: string | Uint8Array, revision?: number): Promise<number | undefined> {
     const options = revision === undefined ? {} : { expect: { lastSubjectSequence: revision } }
-    const published = this.#link.client.publish(this.#prefix + key, value, options)
+    const published = this.#link.client.publish(this.#subject(key), value, options)
     return (await published.catch(unless(refusals.wrongRevision)))?.seq
   }
 
@@ -104,5 +104,10 @@ export class NatsTable {
     } finally {
       await consumer.delete()
     }
+  }
+  /** Of one key: what has a * or > in it would be answered by another's. */
+  #subject(key: string): string {
+    if (!/^[\w-]+(\.[\w-]+)*$/.test(key)) throw new Error(`${this.#stream}: expected a key, got "${key}"`)
+    return this.#prefix + key
   }
 }

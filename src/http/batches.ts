@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { BatchList, BatchObject } from '../answers.js'
-import { newBatchId } from '../batches/batch-id.js'
+import { isBatchId, isFileId, newBatchId } from '../batches/batch-id.js'
 import { cancelling, hasEnded, isOver, windowSeconds } from '../batches/batch-life.js'
 import type { BatchRecord } from '../batches/batch-queue.js'
 import { RequestError } from '../errors.js'
@@ -22,7 +22,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
 ) => {
   /** @throws {RequestError} when there is none that the key may see */
   async function find(id: string, owner: string | null): Promise<BatchRecord> {
-    const record = await queue.batches.get(id)
+    const record = isBatchId(id) ? await queue.batches.get(id) : undefined
     if (record && record.owner === owner) return record
     throw new RequestError('batch_not_found', `batch: expected the id of a batch, got "${id}"`)
   }
@@ -36,7 +36,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
 
   /** @returns its lines */
   async function checkInput(fileId: string, owner: string | null): Promise<number> {
-    const record = await queue.files.get(fileId)
+    const record = isFileId(fileId) ? await queue.files.get(fileId) : undefined
     const param = 'input_file_id'
     if (!record || record.owner !== owner || isOver(record.file)) {
       const message = `input_file_id: expected the id of a file, got "${fileId}"`

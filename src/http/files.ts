@@ -4,7 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
 import { DeletedFile, FileList, FileObject } from '../answers.js'
-import { newFileId } from '../batches/batch-id.js'
+import { isFileId, newFileId } from '../batches/batch-id.js'
 import { hasEnded, isOver } from '../batches/batch-life.js'
 import type { FileRecord } from '../batches/batch-queue.js'
 import { linesOf } from '../bounded-lines.js'
@@ -47,7 +47,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
 
   /** @throws {RequestError} when there is none that the key may see */
   async function find(id: string, owner: string | null): Promise<FileRecord> {
-    const record = await queue.files.get(id)
+    const record = isFileId(id) ? await queue.files.get(id) : undefined
     if (record && record.owner === owner && !isOver(record.file)) return record
     throw new RequestError('file_not_found', `file: expected the id of a file, got "${id}"`)
   }

@@ -1,5 +1,13 @@
 import t from 'tap'
-import { lineId, lineSeed, newBatchId, newFileId, outputFileIds } from '../../src/batches/batch-id.js'
+import {
+  isBatchId,
+  isFileId,
+  lineId,
+  lineSeed,
+  newBatchId,
+  newFileId,
+  outputFileIds
+} from '../../src/batches/batch-id.js'
 
 t.test('ids sort by age, and no two are alike', async (t) => {
   const now = Date.now
@@ -12,6 +20,25 @@ t.test('ids sort by age, and no two are alike', async (t) => {
   })
   t.same([...ids].sort(), ids)
   t.not(newFileId(), newFileId())
+})
+
+t.test('an id is known as one, and nothing else is', async (t) => {
+  const [batch, file] = [newBatchId(), newFileId()]
+  t.ok(isBatchId(batch))
+  for (const id of [file, ...Object.values(outputFileIds(batch))]) t.ok(isFileId(id))
+  for (const text of [
+    '',
+    '*',
+    'file-*',
+    `${file}*`,
+    ` ${file}`,
+    `${file}\n`,
+    `${file}.head`,
+    'file->',
+    batch
+  ])
+    t.notOk(isFileId(text), text)
+  for (const text of ['batch_*', `${batch}/..`, file]) t.notOk(isBatchId(text), text)
 })
 
 t.test('output files and lines are named after their batch', async (t) => {

@@ -190,6 +190,18 @@ t.test('what no message holds is refused: a line, an answer', async (t) => {
   t.same(await queue.counts(id), { completed: 0, failed: 2 })
 })
 
+t.test('a record is asked for by its whole name: no part of it stands for others', async (t) => {
+  const queue = await open(t, (await NatsServer.start(t)).url)
+  const id = newFileId()
+  await queue.files.put(id, fileRecord(id))
+  for (const wild of ['*', '>', '', 'a.', 'a b', 'a\n']) {
+    await t.rejects(queue.files.get(wild), { message: /expected a key/ })
+    await t.rejects(queue.files.put(wild, fileRecord()), { message: /expected a key/ })
+    await t.rejects(queue.files.delete(wild), { message: /expected a key/ })
+  }
+  t.equal((await queue.files.get(id))!.file.id, id)
+})
+
 t.test('of two that write a file at once one fails, and the file is that of the other', async (t) => {
   const queue = await open(t, (await NatsServer.start(t)).url)
   const id = newFileId()

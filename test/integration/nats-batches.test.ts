@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { ended, line, look, results, start } from '../batches/batch-server.js'
+import { create, ended, line, look, results, start } from '../batches/batch-server.js'
 import { NatsServer, noNats } from '../batches/nats-server.js'
 import { post, startServer, TOYS } from './server-process.js'
 
@@ -68,6 +68,29 @@ t.test('a server is killed, NATS is killed: nothing is lost, and nothing comes t
   const alone = await startServer(t, ...TOYS, '--data', t.testdir())
   const expected = await ended(alone.url, (await start(alone.url, lines)).id)
   t.same(texts(answers), texts(await results(alone.url, expected.output_file_id)))
+})
+
+t.test('an id that stands for many to NATS is that of nothing', async (t) => {
+  const { url } = await startServer(t, ...TOYS, '--nats', (await NatsServer.start(t)).url)
+  const { id, input_file_id } = await start(url, [line('a', { prompt: ' red' })])
+  const places = (id: string): [method: string, path: string][] => [
+    ['GET', `files/${id}`],
+    ['GET', `files/${id}/content`],
+    ['DELETE', `files/${id}`],
+    ['GET', `batches/${id}`],
+    ['POST', `batches/${id}/cancel`]
+  ]
+  for (const wild of ['*', '%2A', '>', '%3E', 'a.b', 'a%20b', '%00']) {
+    for (const [method, path] of places(wild)) {
+      const answer = await fetch(`${url}/v1/${path}`, { method })
+      t.equal(answer.status, 404, `${method} ${path}`)
+      t.match(await answer.json(), { error: { code: /^(file|batch)_not_found$/ } })
+    }
+    const { status, body } = await create(url, { input_file_id: decodeURIComponent(wild) })
+    t.match({ status, body }, { status: 404, body: { error: { code: 'file_not_found' } } }, `input ${wild}`)
+  }
+  t.equal((await ended(url, id)).status, 'completed')
+  t.equal((await fetch(`${url}/v1/files/${input_file_id}`)).status, 200)
 })
 
 t.test('settings that cannot be used end the server with a line', async (t) => {
