@@ -17,6 +17,7 @@ import { generateRoutes } from './http/open-inference/generate.js'
 import { openInferenceHealthRoutes } from './http/open-inference/health.js'
 import { inferRoutes } from './http/open-inference/infer.js'
 import { metadataRoutes } from './http/open-inference/metadata.js'
+import { closePipelinedAnswers } from './http/pipelined-answers.js'
 import { playgroundRoutes } from './http/playground.js'
 import { requestId } from './http/request-id.js'
 import { logRequests } from './http/request-log.js'
@@ -99,6 +100,7 @@ export async function buildApp({
   await app.register(playgroundRoutes)
   app.server.maxConnections = limits.maxConnections
   app.server.on('drop', () => metrics.countCut('full'))
+  closePipelinedAnswers(app.server)
   cutStalledReaders(app.server, limits.readerTimeoutMs, () => metrics.countCut('stalled'))
   await app.ready()
   return app

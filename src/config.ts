@@ -197,7 +197,8 @@ export const settings = {
     min: 1,
     max: MAX_INTEGER,
     default: 32,
-    description: 'Requests that one WebSocket may have in work.'
+    description:
+      'Requests that one connection may have in work: messages of a WebSocket, or pipelined HTTP/1.1; further ones are refused with 429.'
   }),
   maxKeyRequests: integer({
     ...limits,

@@ -107,7 +107,14 @@ export async function build(t: Test, options: BuildOptions = {}) {
       ...limits
     },
     phase: () => state.phase,
-    security: { allowOrigin: [], local: true, maxRequestsPerMinute: 0, maxKeyRequests: 100, ...security },
+    security: {
+      allowOrigin: [],
+      local: true,
+      maxRequestsPerMinute: 0,
+      maxKeyRequests: 100,
+      maxSocketSequences: 4,
+      ...security
+    },
     trustProxy,
     tracing: options.tracing,
     logPrompts: options.logPrompts ?? false,

@@ -3,9 +3,9 @@ import type { ApiKeys } from '../api-keys.js'
 import { Access } from './access.js'
 import { OriginPolicy } from './origin-policy.js'
 import { limitRate } from './request-rate.js'
-import { WorkLimit } from './work-limit.js'
+import { WorkLimit, type WorkLimits } from './work-limit.js'
 
-export interface GateOptions {
+export interface GateOptions extends WorkLimits {
   /** Undefined where everybody may do everything. */
   readonly keys?: ApiKeys | undefined
   /** Origins, beside its own, whose pages may use the server. */
@@ -14,8 +14,6 @@ export interface GateOptions {
   readonly local: boolean
   /** Of one key or address; 0 is no limit. */
   readonly maxRequestsPerMinute: number
-  /** Requests that one key may have in work. */
-  readonly maxKeyRequests: number
 }
 
 export interface Gate {
@@ -34,7 +32,7 @@ export async function buildGate(app: FastifyInstance, options: GateOptions): Pro
   const countRequest = await limitRate(app, options.maxRequestsPerMinute, access)
   return {
     access,
-    work: new WorkLimit(options.maxKeyRequests, access),
+    work: new WorkLimit(options, access),
     async enter(request) {
       origins.check(request)
       await countRequest(request) // before the key is judged: guesses count
