@@ -1,5 +1,5 @@
 /** From settings to offline batches that are worked on. */
-import { batchMetrics } from './batches/batch-metrics.js'
+import { countBatches } from './batches/batch-metrics.js'
 import type { BatchQueue } from './batches/batch-queue.js'
 import { BatchWork, type BatchWorkOptions } from './batches/batch-work.js'
 import { NatsQueue } from './batches/nats-queue.js'
@@ -33,13 +33,13 @@ export function serveBatches(
   queue: BatchQueue,
   { engine, metrics, maxLineBytes, log }: BatchServing
 ): BatchWork {
+  countBatches(metrics.registry, queue)
   const work = new BatchWork({
     queue,
     check: checkLine,
     answer: (line, signal) => answerLine(line, { engine, metrics }, signal),
     maxLineBytes,
-    log,
-    onLine: batchMetrics(metrics.registry, queue)
+    log
   })
   work.start()
   return work

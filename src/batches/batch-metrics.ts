@@ -1,18 +1,24 @@
+import { setTimeout } from 'node:timers/promises'
 import { Counter, Gauge, type Registry } from 'prom-client'
 import { hasEnded } from './batch-life.js'
 import type { BatchQueue } from './batch-queue.js'
-import type { BatchWorkOptions } from './batch-work.js'
 
-/** What is counted of offline batches. Returns what to call for each line that was run here. */
-export function batchMetrics(registry: Registry, queue: BatchQueue): BatchWorkOptions['onLine'] {
+/** Who asks for the metrics waits no longer for a queue that is far away, or hangs. */
+const PATIENCE_MS = 1000
+
+/** Counts what is done of offline batches. */
+export function countBatches(registry: Registry, queue: BatchQueue): void {
   const { kind } = queue
   const registers = [registry]
   const lines = new Counter({
     name: 'fewstep_batch_lines_total',
-    help: 'Lines of offline batches that this server ran.',
-    labelNames: ['queue', 'outcome'],
+    help: 'Lines of offline batches whose result this server stored.',
+    labelNames: ['queue', 'outcome', 'code'],
     registers
   })
+  queue.onResult = ({ error }) =>
+    lines.inc({ queue: kind, outcome: error ? 'failed' : 'completed', code: error?.code ?? '' })
+  let asked: Promise<number | undefined> | undefined
   new Gauge({
     name: 'fewstep_batch_lines_waiting',
     help: 'Lines of offline batches, of all servers of the queue, that have no result.',
@@ -20,10 +26,15 @@ export function batchMetrics(registry: Registry, queue: BatchQueue): BatchWorkOp
     registers,
     async collect() {
       this.reset()
-      if (!queue.trouble) this.set({ queue: kind }, await waitingLines(queue))
+      asked ??= waitingLines(queue)
+        .catch(() => undefined) // it cannot be reached: that is no reason to tell nothing of all else
+        .finally(() => {
+          asked = undefined
+        })
+      const waiting = await Promise.race([asked, setTimeout(PATIENCE_MS, undefined, { ref: false })])
+      if (waiting !== undefined) this.set({ queue: kind }, waiting)
     }
   })
-  return (outcome) => lines.inc({ queue: kind, outcome })
 }
 
 async function waitingLines(queue: BatchQueue): Promise<number> {

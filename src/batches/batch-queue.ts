@@ -68,6 +68,8 @@ export interface BatchQueue {
   readonly kind: 'sqlite' | 'nats'
   /** Why it cannot be reached; null while it can. */
   readonly trouble: string | null
+  /** Told of each result that was stored here: of one line once. */
+  onResult: (result: BatchResult) => void
   readonly files: Records<FileRecord>
   readonly batches: Records<BatchRecord>
 

@@ -16,8 +16,6 @@ export interface BatchWorkOptions {
   readonly answer: (request: BatchLine, signal: AbortSignal) => Promise<unknown>
   readonly maxLineBytes: number
   readonly log: (level: 'info' | 'warn', message: string) => void
-  /** Told of every line that was run here. */
-  readonly onLine: (outcome: 'completed' | 'failed') => void
 }
 
 /** Batches that one server leads at once: their lines take turns. */
@@ -89,7 +87,6 @@ export class BatchWork {
   async #runLine(taken: TakenLine): Promise<void> {
     const result = await this.#run(taken)
     await this.#insist(() => taken.settle(result))
-    this.#options.onLine(result.error === null ? 'completed' : 'failed')
   }
 
   async #run({ batchId, line, seed, request }: TakenLine): Promise<BatchResult> {

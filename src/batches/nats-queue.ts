@@ -24,6 +24,7 @@ const UPLOAD_MS = 3_600_000
 
 export class NatsQueue implements BatchQueue {
   readonly kind = 'nats'
+  onResult: BatchQueue['onResult'] = () => {}
   readonly files: NatsRecords<FileRecord>
   readonly batches: NatsRecords<BatchRecord>
   readonly #link: NatsLink
@@ -134,11 +135,14 @@ export class NatsQueue implements BatchQueue {
   async settle(batchId: string, line: number, result: BatchResult): Promise<void> {
     const excess = this.#excess(JSON.stringify(result))
     const fitting = excess ? refused(batchId, line, result.custom_id, excess) : result
-    if (await this.#results.put(batchId, line, fitting)) return
-    if (await this.#isOver(batchId)) return
-    await this.#results.create(batchId)
-    await this.#results.put(batchId, line, fitting)
-    if (await this.#isOver(batchId)) await this.#results.drop(batchId) // it ended meanwhile
+    let first = await this.#results.put(batchId, line, fitting)
+    if (first === undefined) {
+      if (await this.#isOver(batchId)) return
+      await this.#results.create(batchId)
+      first = await this.#results.put(batchId, line, fitting)
+      if (await this.#isOver(batchId)) await this.#results.drop(batchId) // it ended meanwhile
+    }
+    if (first) this.onResult(fitting)
   }
 
   result(batchId: string, line: number): Promise<BatchResult | undefined> {

@@ -19,15 +19,18 @@ export class NatsResults {
     return this.#of(batchId).create()
   }
 
-  /** The first one of a line is kept. @returns false where there is no room for any of the batch */
-  async put(batchId: string, line: number, result: BatchResult): Promise<boolean> {
+  /**
+   * The first one of a line is kept.
+   * @returns whether it is this one; undefined where there is no room for any of the batch
+   */
+  async put(batchId: string, line: number, result: BatchResult): Promise<boolean | undefined> {
     const table = this.#of(batchId)
     try {
-      const first = await table.put(`line.${line}`, JSON.stringify(result), 0)
+      const first = (await table.put(`line.${line}`, JSON.stringify(result), 0)) !== undefined
       if (first && result.error !== null) await table.put(`failed.${line}`, '')
-      return true
+      return first
     } catch (error) {
-      if (isUntaken(error)) return false
+      if (isUntaken(error)) return undefined
       throw error
     }
   }

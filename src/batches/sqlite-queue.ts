@@ -45,6 +45,7 @@ const schema = `
 export class SqliteQueue implements BatchQueue {
   readonly kind = 'sqlite'
   readonly trouble = null
+  onResult: BatchQueue['onResult'] = () => {}
   readonly files: SqliteRecords<FileRecord>
   readonly batches: SqliteRecords<BatchRecord>
   readonly #folder: string
@@ -146,6 +147,7 @@ export class SqliteQueue implements BatchQueue {
     if (!this.#insert(batchId, line, failed, JSON.stringify(result))) return
     const completed = counts.completed + 1 - failed
     this.#counts.set(batchId, { completed, failed: counts.failed + failed })
+    this.onResult(result)
   }
 
   async result(batchId: string, line: number): Promise<BatchResult | undefined> {

@@ -29,14 +29,14 @@ t.test(
     }
     let answers = 0
     let done = 0
+    queue.onResult = () => done++
     const log: string[] = []
     const work = new BatchWork({
       queue,
       check: checkLine,
       answer: async () => ({ text: `${answers++}` }),
       maxLineBytes: 1000,
-      log: (_level, message) => log.push(message),
-      onLine: () => done++
+      log: (_level, message) => log.push(message)
     })
     work.start()
     await until(() => done === LINES)

@@ -6,9 +6,11 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import t, { type Test } from 'tap'
 import { newFileId } from '../../src/batches/batch-id.js'
+import { countBatches } from '../../src/batches/batch-metrics.js'
 import { NatsQueue } from '../../src/batches/nats-queue.js'
 import { parseNatsUrl } from '../../src/batches/nats-url.js'
 import { ROOM } from '../../src/batches/nats-work.js'
+import { Metrics } from '../../src/metrics.js'
 import { NatsServer, noNats } from './nats-server.js'
 import { batchRecord, fileRecord, queuedLine, resultOf, testQueue } from './queue-contract.js'
 
@@ -145,6 +147,30 @@ t.test('NATS is killed and comes back: what it had said it stored is there, and 
   const other = await running(queue)
   await queue.begin(other)
   t.equal((await next)!.batchId, other)
+})
+
+t.test('the metrics are told though NATS hangs, or is gone', async (t) => {
+  const nats = await NatsServer.start(t)
+  const queue = await open(t, nats.url)
+  const { registry } = new Metrics()
+  countBatches(registry, queue)
+  const id = await running(queue)
+  const result = { response: null, error: { code: 'model_not_found', message: 'm', param: null, line: 1 } }
+  await queue.settle(id, 1, resultOf(1, result))
+  await queue.settle(id, 1, resultOf(1))
+  const counted = 'fewstep_batch_lines_total{queue="nats",outcome="failed",code="model_not_found"} 1'
+  const waiting = 'fewstep_batch_lines_waiting{queue="nats"} 1'
+  const samples = async () => (await registry.metrics()).split('\n')
+  const before = await samples()
+  t.ok(before.includes(counted) && before.includes(waiting))
+  nats.hang()
+  const begun = performance.now()
+  const hanging = await samples()
+  t.ok(performance.now() - begun < 4000, 'sooner than NATS is given up')
+  t.ok(hanging.includes(counted) && !hanging.includes(waiting))
+  await nats.kill()
+  while (!queue.trouble) await setTimeout(20)
+  t.ok((await samples()).includes(counted))
 })
 
 t.test('who adds lines waits while many wait', async (t) => {

@@ -46,6 +46,11 @@ export class NatsServer {
     while (!(await answers(this.port))) await setTimeout(20)
   }
 
+  /** It is there, and answers nothing. */
+  hang(): void {
+    this.#child!.kill('SIGSTOP')
+  }
+
   async kill(): Promise<void> {
     const child = this.#child
     if (!child || child.exitCode !== null || child.signalCode !== null) return
