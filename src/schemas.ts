@@ -210,10 +210,13 @@ export const BatchRequest = Type.Object(
     completion_window: Type.String({
       pattern: '^[1-9][0-9]{0,5}[smhd]$',
       description:
-        'How long it may take, such as 24h; lines that are not done by then fail with `batch_expired`.'
+        'How long it may take, such as 24h, 30d at most; lines that are not done by then fail with `batch_expired`.'
     }),
     metadata: nullable(
-      Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 512 }), {
+      Type.Record(Type.String(), Type.String({ maxLength: 512 }), {
+        maxProperties: 16,
+        propertyNames: { maxLength: 64 },
+        title: 'object of at most 16 strings, with names of at most 64 characters',
         description: 'Given back with the batch.'
       })
     ),

@@ -10,6 +10,9 @@ export function hasEnded({ status }: Pick<BatchObject, 'status'>): boolean {
 
 const unitSeconds = { s: 1, m: 60, h: 3600, d: 86_400 }
 
+/** The longest window: batches that have not ended are kept. */
+export const MAX_WINDOW_DAYS = 30
+
 /** Seconds of a window such as 24h. */
 export function windowSeconds(window: string): number {
   return Number(window.slice(0, -1)) * unitSeconds[window.at(-1) as keyof typeof unitSeconds]

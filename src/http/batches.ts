@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { BatchList, BatchObject } from '../answers.js'
 import { isBatchId, isFileId, newBatchId } from '../batches/batch-id.js'
-import { cancelling, hasEnded, isOver, windowSeconds } from '../batches/batch-life.js'
+import { cancelling, hasEnded, isOver, MAX_WINDOW_DAYS, windowSeconds } from '../batches/batch-life.js'
 import type { BatchRecord } from '../batches/batch-queue.js'
 import { RequestError } from '../errors.js'
 import { BatchRequest, ref } from '../schemas.js'
@@ -59,6 +59,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
     { schema: { tags, summary: 'Start a batch', body: ref(BatchRequest), response: answers(BatchObject) } },
     async (request): Promise<BatchObject> => {
       const { endpoint, input_file_id, completion_window, metadata, output_expires_after } = request.body
+      const seconds = checkWindow(completion_window)
       const owner = gate.access.keyName(request) ?? null
       const total = await checkInput(input_file_id, owner)
       const now = unixTime()
@@ -66,7 +67,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
       const batch: BatchObject = {
         ...{ id, object: 'batch', endpoint, errors: null, input_file_id, completion_window },
         ...{ status: 'in_progress', output_file_id: null, error_file_id: null },
-        ...{ created_at: now, in_progress_at: now, expires_at: now + windowSeconds(completion_window) },
+        ...{ created_at: now, in_progress_at: now, expires_at: now + seconds },
         ...{ finalizing_at: null, completed_at: null, failed_at: null, expired_at: null },
         ...{ cancelling_at: null, cancelled_at: null },
         request_counts: { total, completed: 0, failed: 0 },
@@ -123,6 +124,14 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
       return tell(record)
     }
   )
+}
+
+/** @returns its seconds */
+function checkWindow(window: string): number {
+  const seconds = windowSeconds(window)
+  if (seconds <= windowSeconds(`${MAX_WINDOW_DAYS}d`)) return seconds
+  const message = `completion_window: expected at most ${MAX_WINDOW_DAYS}d, got "${window}"`
+  throw new RequestError('invalid_request', message, { param: 'completion_window' })
 }
 
 /** @throws {RequestError} when it is too late */

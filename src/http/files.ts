@@ -68,6 +68,10 @@ export const fileRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
         )
         const { filename, seconds } = checkForm(form)
         const { bytes, lines } = await sizeOf(queue.read(id))
+        if (bytes === 0) {
+          const message = 'file: expected one that is not empty, got 0 bytes'
+          throw new RequestError('invalid_request', message, { param: 'file' })
+        }
         await checkRoom({ queue, limits }, bytes, 'file')
         const created_at = unixTime()
         const expires_at = seconds === undefined ? null : created_at + seconds
@@ -185,6 +189,9 @@ async function* sent<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
   }
 }
 
+/** Characters of a file's name, as most file systems have it. */
+const MAX_NAME = 255
+
 const fieldNames = new Set(['purpose', 'expires_after[anchor]', 'expires_after[seconds]'])
 
 function checkForm({ filename, fields }: Form): { filename: string; seconds: number | undefined } {
@@ -193,6 +200,8 @@ function checkForm({ filename, fields }: Form): { filename: string; seconds: num
     return new RequestError('invalid_request', message, { param })
   }
   if (filename === undefined) throw refuse('file', 'a file', fields.get('file'))
+  if (filename.length > MAX_NAME)
+    throw refuse('file', `a name of at most ${MAX_NAME} characters`, `${filename.slice(0, MAX_NAME)}…`)
   const unknown = [...fields.keys()].find((name) => !fieldNames.has(name))
   if (unknown !== undefined)
     throw refuse(unknown, `no such field, but ${[...fieldNames].join(', ')}`, fields.get(unknown))

@@ -165,6 +165,9 @@ t.test('lines are offline texts: they wait for interactive ones', async (t) => {
   t.equal((await ended(url, id)).request_counts.completed, 300)
 })
 
+const pairs = (count: number) =>
+  Object.fromEntries(Array.from({ length: count }, (_, i) => [`${i}`.padEnd(64, 'x'), 'y'.repeat(256)]))
+
 t.test('what cannot be a batch is refused with its reason', async (t) => {
   const { url } = await batchServer(t, { limits: { maxBatchLines: 2, maxFileBytes: 1000 } })
   const two = (await upload(url, `${line('a', {})}\n${line('b', {})}\n`)).body.id
@@ -176,13 +179,25 @@ t.test('what cannot be a batch is refused with its reason', async (t) => {
     [{ input_file_id: none }, 400, 'invalid_request', 'input_file_id'],
     [{ input_file_id: two, endpoint: '/v1/chat/completions' }, 400, 'invalid_request', 'endpoint'],
     [{ input_file_id: two, completion_window: 'soon' }, 400, 'invalid_request', 'completion_window'],
+    [{ input_file_id: two, completion_window: '31d' }, 400, 'invalid_request', 'completion_window'],
+    [{ input_file_id: two, completion_window: '999999h' }, 400, 'invalid_request', 'completion_window'],
     [{ input_file_id: two, metadata: { a: 1 } }, 400, 'invalid_request', 'metadata.a'],
+    [{ input_file_id: two, metadata: { a: 'x'.repeat(513) } }, 400, 'invalid_request', 'metadata.a'],
+    [{ input_file_id: two, metadata: { ['x'.repeat(65)]: '' } }, 400, 'invalid_request', 'metadata'],
+    [{ input_file_id: two, metadata: pairs(17) }, 400, 'invalid_request', 'metadata'],
     [{}, 400, 'invalid_request', 'input_file_id']
   ]
   for (const [fields, status, code, param] of refusals) {
     const answer = await create(url, fields)
     t.match(answer, { status, body: { error: { code, param } } }, JSON.stringify(answer.body))
   }
+  t.match((await create(url, { input_file_id: two, metadata: pairs(17) })).body.error, {
+    message: /^metadata: expected an object of at most 16 strings, with names of at most 64 characters, got /
+  })
+  t.match(await create(url, { input_file_id: two, metadata: pairs(16), completion_window: '30d' }), {
+    status: 200,
+    body: { metadata: pairs(16) }
+  })
   t.match(await look(url, 'batch_x'), { error: { code: 'batch_not_found' } })
 })
 

@@ -61,7 +61,20 @@ t.test('a form that is wrong is refused by its field, and nothing is kept of it'
   t.match(await (await post(empty)).json(), {
     error: { param: 'file', message: 'file: expected a file, got nothing' }
   })
+  const named = (name: string, content: string) => {
+    const form = new FormData()
+    form.set('purpose', 'batch')
+    form.set('file', new Blob([content]), name)
+    return post(form)
+  }
+  t.match(await (await named('a', '')).json(), {
+    error: { param: 'file', message: 'file: expected one that is not empty, got 0 bytes' }
+  })
+  t.match(await (await named('a'.repeat(256), text)).json(), {
+    error: { param: 'file', message: /^file: expected a name of at most 255 characters, got "a{255}…"$/ }
+  })
   t.same(await queue.files.list(), [])
+  t.equal((await named('a'.repeat(255), text)).status, 200)
 })
 
 t.test('a file over the limit is refused with its size, and one at the limit is not', async (t) => {
