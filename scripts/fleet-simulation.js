@@ -122,10 +122,13 @@ class Replica {
       alternatives: 0,
       deadline: undefined,
       priority: 'interactive',
-      onPass: () => {
-        if (!sequence.done) return
-        this.requests--
-        onEnd(sequence)
+      watch: {
+        onWaited() {},
+        onPass: () => {
+          if (!sequence.done) return
+          this.requests--
+          onEnd(sequence)
+        }
       }
     })
     this.#scheduler.submit([sequence])

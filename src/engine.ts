@@ -2,11 +2,11 @@ import { randomInt } from 'node:crypto'
 import type { Denoiser } from './denoiser/denoiser.js'
 import { Coins } from './diffusion/coin.js'
 import { noiseSchedules } from './diffusion/noise-schedule.js'
-import { RequestError } from './errors.js'
+import { Cancellation, RequestError } from './errors.js'
 import type { Client } from './scheduler/fair-queue.js'
 import type { PassReport } from './scheduler/pass-report.js'
 import type { Scheduler } from './scheduler/scheduler.js'
-import { type Priority, Sequence, type SequenceOptions } from './scheduler/sequence.js'
+import { type Priority, Sequence, type SequenceOptions, type SequenceWatch } from './scheduler/sequence.js'
 import type { CompletionRequest, InfillRequest, Snapshot } from './schemas.js'
 import { bestOf } from './text/best-of.js'
 import { layOutCompletion, layOutInfill, type TextLayout } from './text/layout.js'
@@ -28,6 +28,14 @@ export interface EngineOptions {
   readonly maxTextTokens: number
   /** The most texts of one request: prompts times completions of each. */
   readonly maxTexts: number
+  /** Told of every event of every text that is written, for metrics. */
+  readonly onEvent?: (model: string, event: TextEvent, sequence: Sequence) => void
+}
+
+/** Is told how the texts of a request fare; each is named by its id. */
+export interface TextWatch {
+  onWaited(sequence: Sequence, id: string): void
+  onPass(pass: PassReport, sequence: Sequence, id: string): void
 }
 
 /** A token of English has four; what holds ever so many is made to hold up the tokenizer. */
@@ -40,8 +48,7 @@ export interface GenerationOptions {
   readonly priority?: Priority
   /** Whose it is: clients share the device by their weights. */
   readonly client?: Client | undefined
-  /** Told of every pass of every text, which is named by its id. */
-  readonly onPass?: ((pass: PassReport, sequence: Sequence, id: string) => void) | undefined
+  readonly watch?: TextWatch | undefined
 }
 
 /** The texts of one request on their way. Iterate once; leaving the loop early frees their places. */
@@ -128,9 +135,9 @@ export class Engine<D extends Denoiser = Denoiser> {
     request: Sampling,
     alternatives: number,
     stop: readonly string[],
-    { id, signal, priority = 'interactive', client, onPass }: GenerationOptions
+    { id, signal, priority = 'interactive', client, watch }: GenerationOptions
   ): Generation {
-    const { scheduler, tokenizer } = model
+    const { name, scheduler, tokenizer } = model
     const { manifest } = model.denoiser
     const seed = request.seed ?? randomInt(2 ** 48 - 1)
     const sequences = layouts.map((layout, index) =>
@@ -139,22 +146,25 @@ export class Engine<D extends Denoiser = Denoiser> {
         priority,
         client,
         coins: new Coins(seed, index),
-        onPass: onPass && ((pass, sequence) => onPass(pass, sequence, `${id}/${index}`))
+        watch: watch && watchOf(watch, `${id}/${index}`)
       })
     )
     signal.throwIfAborted()
     scheduler.submit(sequences)
-    const leave = () =>
-      scheduler.leave(sequences, new RequestError('cancelled', 'The request was cancelled by the client.'))
+    const leave = () => scheduler.leave(sequences, cancellationBy(signal))
     signal.addEventListener('abort', leave, { once: true })
     const read = this.#untilRead(signal)
     const texts = sequences.map((sequence, index) => {
       const common = { id, index, kind, seed, stop, manifest, tokenizer, sequence }
       return new Text({ ...common, layout: layouts[index]!, leave: () => scheduler.leave([sequence]) })
     })
+    const { onEvent } = this.#options
     async function* events() {
       try {
-        yield* merge(texts.map((text) => text.events()))
+        for await (const event of merge(texts.map((text) => text.events()))) {
+          onEvent?.(name, event, sequences[event.index]!)
+          yield event
+        }
       } finally {
         signal.removeEventListener('abort', leave)
         leave()
@@ -164,7 +174,7 @@ export class Engine<D extends Denoiser = Denoiser> {
     const started = events()
     return {
       id,
-      model: model.name,
+      model: name,
       texts: texts.length,
       snapshot: () => texts.flatMap((text) => text.snapshot() ?? []),
       [Symbol.asyncIterator]: () => started
@@ -210,11 +220,24 @@ export class Engine<D extends Denoiser = Denoiser> {
 
 type Sampling = Pick<InfillRequest, 'steps' | 'temperature' | 'top_p' | 'top_k' | 'seed' | 'deadline_ms'>
 
+function watchOf(watch: TextWatch, id: string): SequenceWatch {
+  return {
+    onWaited: (sequence) => watch.onWaited(sequence, id),
+    onPass: (pass, sequence) => watch.onPass(pass, sequence, id)
+  }
+}
+
+/** Why a request is given up. */
+function cancellationBy({ aborted, reason }: AbortSignal): Cancellation {
+  if (reason instanceof Cancellation) return reason
+  return new Cancellation(aborted ? 'cancelled' : 'request_failed', 'The request was cancelled.')
+}
+
 function newSequence(
   { denoiser: { manifest }, scheduler }: ServedModel,
   { tokens, windows }: TextLayout,
   request: Sampling,
-  more: Pick<SequenceOptions, 'alternatives' | 'priority' | 'client' | 'coins' | 'onPass'>
+  more: Pick<SequenceOptions, 'alternatives' | 'priority' | 'client' | 'coins' | 'watch'>
 ): Sequence {
   const { min, max } = manifest.steps
   const steps = request.steps ?? manifest.steps.default

@@ -72,3 +72,13 @@ export class RequestError extends Error {
     return { message: this.message, type: table[this.code].type, param: this.param, code: this.code }
   }
 }
+
+/** Nobody waits for a text any more. */
+export class Cancellation extends RequestError {
+  readonly reason: 'left' | 'stalled' | 'cancelled' | 'shutdown' | 'request_failed'
+
+  constructor(reason: Cancellation['reason'], message: string) {
+    super('cancelled', message)
+    this.reason = reason
+  }
+}

@@ -37,7 +37,7 @@ export function serveBatches(
   const work = new BatchWork({
     queue,
     check: checkLine,
-    answer: (line, signal) => answerLine(line, { engine, metrics }, signal),
+    answer: (line, signal) => answerLine(line, engine, signal),
     maxLineBytes,
     log
   })

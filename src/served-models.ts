@@ -9,8 +9,7 @@ import { ModelError } from './denoiser/model-error.js'
 import type { DenoiserOptions } from './denoiser/remote-denoiser.js'
 import type { ServedModel } from './engine.js'
 import { measurePassCost } from './scheduler/measure-pass-cost.js'
-import type { PassReport } from './scheduler/pass-report.js'
-import { Scheduler } from './scheduler/scheduler.js'
+import { Scheduler, type SchedulerWatch } from './scheduler/scheduler.js'
 import { ConfigError } from './setting.js'
 import { loadTokenizer } from './tokenizer/gpt2-tokenizer.js'
 import type { Tokenizer } from './tokenizer/tokenizer.js'
@@ -76,7 +75,8 @@ export function checkAliases(
 export interface StartOptions {
   readonly config: Config
   readonly log: DenoiserOptions['log']
-  readonly onPass?: (model: string, pass: PassReport) => void
+  /** Who is told what the scheduler of a model does. */
+  readonly follow?: (model: string) => SchedulerWatch
 }
 
 /** All of them, or none: when one cannot be started the others are stopped again. */
@@ -101,7 +101,7 @@ export async function stopModels(models: readonly ServedModel<DenoiserPool>[]): 
 
 async function startModel(
   { name, folder, manifest, tokenizer }: CheckedModel,
-  { config, log, onPass }: StartOptions
+  { config, log, follow }: StartOptions
 ): Promise<ServedModel<DenoiserPool>> {
   const { device, devices, threads, passTimeoutMs, maxQueue, maxBacklogMs, maxBatchTokens, prefer } = config
   const options = { device, threads, passTimeoutMs, log }
@@ -116,7 +116,7 @@ async function startModel(
     maxBatchTokens,
     cost,
     prefer,
-    onPass: (pass) => onPass?.(name, pass)
+    watch: follow?.(name)
   })
   return { name, denoiser, scheduler, tokenizer }
 }

@@ -7,8 +7,10 @@ export type Phase = 'loading' | 'ready' | 'draining'
 export interface ServedDenoiser extends Denoiser {
   /** False while its process starts, for the first time or again. */
   readonly ready: boolean
+  /** Of its processes, those that take passes. */
+  readonly readyProcesses: number
   /** Why it runs on the CPU though a GPU was looked for. */
   readonly fallback: string | null
-  /** Times its process was replaced. */
+  /** Times a process of it was replaced. */
   readonly restarts: number
 }

@@ -29,8 +29,8 @@ export async function serve(config: Config): Promise<boolean> {
   const models: ServedModel<DenoiserPool>[] = []
   const credentials = await readCredentials(config)
   const keys = credentials.keys && new ApiKeys(credentials.keys)
-  const engine = new Engine(models, { ...config, aliases })
   const metrics = new Metrics()
+  const engine = new Engine(models, { ...config, aliases, onEvent: metrics.onEvent })
   const tracing = await startTracing((message) => app.log.warn(message))
   const batches = await openBatchQueue(config)
   let phase: Phase = 'loading'
@@ -53,7 +53,7 @@ export async function serve(config: Config): Promise<boolean> {
   if (keys || credentials.certificate) process.on('SIGHUP', () => void reload(config, app, keys))
   const log = (level: 'info' | 'warn' | 'error', message: string) => app.log[level](message)
   try {
-    models.push(...(await startModels(checked, { config, log, onPass: metrics.onPass })))
+    models.push(...(await startModels(checked, { config, log, follow: metrics.follow })))
   } catch (error) {
     await app.close()
     throw error

@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type * as Api from '@opentelemetry/api'
 import type { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
+import type { TextWatch } from './engine.js'
 import type { PassReport } from './scheduler/pass-report.js'
 import type { Sequence } from './scheduler/sequence.js'
 import { fewstepVersion } from './version.js'
@@ -65,7 +66,7 @@ export class Tracing {
 }
 
 /** The spans of one request: itself, and below it for each text its time in the queue and its passes. */
-export class RequestTrace {
+export class RequestTrace implements TextWatch {
   readonly #tracer: Api.Tracer
   readonly #span: Api.Span
   readonly #context: Api.Context
@@ -76,13 +77,13 @@ export class RequestTrace {
     this.#context = context
   }
 
-  /** A text of the request had a pass. */
-  readonly onPass = (pass: PassReport, { passesDone, createdAt, startedAt }: Sequence, id: string): void => {
-    if (!this.#span.isRecording()) return
-    const text = { 'fewstep.sequence': id }
-    if (passesDone === 1) this.#child('queue', createdAt, startedAt!, text)
+  onWaited({ createdAt, waitedMs }: Sequence, id: string): void {
+    this.#child('queue', createdAt, createdAt + waitedMs, { 'fewstep.sequence': id })
+  }
+
+  onPass(pass: PassReport, _sequence: Sequence, id: string): void {
     this.#child('pass', pass.startedAt, pass.startedAt + pass.totalMs, {
-      ...text,
+      'fewstep.sequence': id,
       'fewstep.pass': pass.number, // the same in every trace that shares it
       'fewstep.pass.sequences': pass.sequences,
       'fewstep.pass.tokens': pass.tokens,

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { Engine, type Generation } from '../src/engine.js'
 import type { RequestError } from '../src/errors.js'
 import { Scheduler } from '../src/scheduler/scheduler.js'
+import type { Sequence } from '../src/scheduler/sequence.js'
 import type { CompletionRequest, InfillRequest, SequenceStart, StepEnd } from '../src/schemas.js'
 import type { TextEnd, TextEvent } from '../src/text/text.js'
 import { loadTokenizer } from '../src/tokenizer/gpt2-tokenizer.js'
@@ -17,6 +18,7 @@ function build(
   options: { maxQueue?: number; maxBatchTokens?: number } = {},
   coder: Tokenizer = tokenizer
 ) {
+  const sequences = new Set<Sequence>()
   const denoiser = new TableDenoiser()
   const scheduler = new Scheduler(denoiser, {
     maxQueue: 100,
@@ -28,6 +30,7 @@ function build(
   })
   const engine = new Engine([{ name: 'table', denoiser, scheduler, tokenizer: coder }], {
     aliases: new Map([['gpt-3.5-turbo-instruct', 'table']]),
+    onEvent: (_model, _event, sequence) => sequences.add(sequence),
     maxTextTokens: 200,
     maxTexts: 8
   })
@@ -38,6 +41,7 @@ function build(
     denoiser,
     scheduler,
     engine,
+    sequences,
     client,
     complete: (request: CompletionRequest) => engine.complete(request, options_),
     infill: (request: InfillRequest) => engine.infill(request, options_)
@@ -177,6 +181,15 @@ t.test('a stop string ends the text and takes no further pass', async (t) => {
   t.equal(scheduler.stats.running, 0)
 })
 
+t.test('a text took as long as it was written, however late its end is read', async (t) => {
+  const { complete, scheduler, sequences } = build(t)
+  const generation = complete({ max_tokens: 20, steps: 4 })
+  await scheduler.drain()
+  const [end] = endsOf(await read(generation))
+  const [{ createdAt, endedAt }] = [...sequences] as [Sequence]
+  t.equal(end!.timings.total_ms, Math.round((endedAt! - createdAt) * 1000) / 1000)
+})
+
 t.test('a client that leaves frees its place at once', async (t) => {
   const { complete, scheduler, client } = build(t)
   const events = read(complete({ max_tokens: 60, steps: 50 }))
@@ -184,6 +197,7 @@ t.test('a client that leaves frees its place at once', async (t) => {
   client.abort()
   t.equal(scheduler.stats.running, 0)
   await t.rejects(events, { code: 'cancelled' })
+  t.equal(scheduler.endings.cancelled.cancelled, 1)
 })
 
 t.test('a reader that stops reading frees its place', async (t) => {
@@ -191,7 +205,7 @@ t.test('a reader that stops reading frees its place', async (t) => {
   for await (const event of complete({ n: 3, max_tokens: 60, steps: 50 }))
     if (event.type === 'step-end') break
   t.equal(scheduler.stats.running, 0)
-  t.equal(scheduler.stats.sequences.cancelled, 3)
+  t.equal(scheduler.endings.cancelled.request_failed, 3)
 })
 
 t.test('a snapshot tells everything revealed so far', async (t) => {
@@ -243,7 +257,6 @@ t.test('a deadline that cannot be met is refused at once: for good, or until oth
   })
   const others = Array.from({ length: 40 }, () => complete({ max_tokens: 60, steps: 40 }))
   const reading = others.map(read)
-  const { refused } = engine.models[0]!.scheduler.stats.sequences
   const error = thrownBy(() => complete({ max_tokens: 60, deadline_ms: 60 })) as RequestError
   t.match(error, {
     code: 'overloaded',
@@ -252,7 +265,7 @@ t.test('a deadline that cannot be met is refused at once: for good, or until oth
     message: /while others wait, got 60$/
   })
   t.ok(error.retryAfterMs! > 0)
-  t.equal(engine.models[0]!.scheduler.stats.sequences.refused, refused + 1)
+  t.equal(engine.models[0]!.scheduler.endings.refused.deadline, 1)
   engine.models[0]!.scheduler.close()
   await Promise.allSettled(reading)
 })
@@ -291,10 +304,11 @@ t.test('a full queue refuses a prompt that it has not encoded', async (t) => {
 })
 
 t.test('a deadline that strikes says so', async (t) => {
-  const { complete, denoiser } = build(t)
+  const { complete, denoiser, scheduler } = build(t)
   denoiser.before = () => delay(10) // ten times what was measured
   const events = await read(complete({ max_tokens: 60, steps: 1000, deadline_ms: 30 }))
   t.equal(endsOf(events)[0]!.finish_reason, 'deadline')
+  t.equal(scheduler.endings.completed.deadline, 1)
   t.equal(endsOf(events)[0]!.usage.completion_tokens, 60)
 })
 

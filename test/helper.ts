@@ -25,6 +25,11 @@ export class HealthyDenoiser extends TableDenoiser implements ServedDenoiser {
   ready = true
   fallback: string | null = null
   restarts = 0
+
+  get readyProcesses(): number {
+    return Number(this.ready)
+  }
+
   #held: Promise<void> | undefined
   #release = () => {}
 
@@ -74,18 +79,18 @@ export async function build(t: Test, options: BuildOptions = {}) {
   const { maxQueue = 100, maxBatchTokens = 1024, limits, logger, security, trustProxy = [] } = options
   const denoiser = new HealthyDenoiser()
   const metrics = new Metrics()
-  const onPass = (pass: Parameters<Metrics['onPass']>[1]) => metrics.onPass('table', pass)
   const scheduler = new Scheduler(denoiser, {
     maxQueue,
     maxBacklogMs: Number.POSITIVE_INFINITY,
     maxBatchTokens,
     cost: flatCost(),
     prefer: 'latency',
-    onPass
+    watch: metrics.follow('table')
   })
   const aliases = new Map([['gpt-3.5-turbo-instruct', 'table']])
   const engine = new Engine([{ name: 'table', denoiser, scheduler, tokenizer }], {
     aliases,
+    onEvent: metrics.onEvent,
     maxTextTokens: 200,
     maxTexts: 8
   })

@@ -74,7 +74,14 @@ t.test('a request that the server fails is an error', async (t) => {
   }
   t.equal((await post(app, '/v1/completions', { max_tokens: 4 })).status, 500)
   await tracing.stop()
-  t.match(spans, [{ status: { code: 2 }, attributes: { 'http.response.status_code': 500 } }])
+  t.match(named(spans, 'POST /v1/completions'), [
+    { status: { code: 2 }, attributes: { 'http.response.status_code': 500 } }
+  ])
+  t.match(
+    named(spans, 'queue'),
+    [{ attributes: { 'fewstep.sequence': /\/0$/ } }],
+    'it had no pass, but waited'
+  )
 })
 
 t.test('a request over a WebSocket is a span from its message to its end', async (t) => {

@@ -18,6 +18,7 @@ export function countBatches(registry: Registry, queue: BatchQueue): void {
   })
   queue.onResult = ({ error }) =>
     lines.inc({ queue: kind, outcome: error ? 'failed' : 'completed', code: error?.code ?? '' })
+  lines.inc({ queue: kind, outcome: 'completed', code: '' }, 0)
   let asked: Promise<number | undefined> | undefined
   new Gauge({
     name: 'fewstep_batch_lines_waiting',

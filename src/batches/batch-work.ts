@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import type { BatchResult } from '../answers.js'
-import { RequestError } from '../errors.js'
+import { Cancellation, RequestError } from '../errors.js'
 import type { BatchLine } from '../schemas.js'
 import { hasEnded, isForgotten, isOver } from './batch-life.js'
 import { answered, type CheckLine, refused } from './batch-lines.js'
@@ -52,7 +52,7 @@ export class BatchWork {
 
   /** Ends at once: what was not finished is taken up again, here or elsewhere. */
   async stop(): Promise<void> {
-    this.#stop.abort(new RequestError('draining', 'The server is shutting down.'))
+    this.#stop.abort(new Cancellation('shutdown', 'The server is shutting down.'))
     await this.#running
   }
 

@@ -54,7 +54,11 @@ export class DenoiserPool implements Denoiser {
   }
 
   get ready(): boolean {
-    return this.#members.some(({ ready }) => ready)
+    return this.readyProcesses > 0
+  }
+
+  get readyProcesses(): number {
+    return this.#members.filter(({ ready }) => ready).length
   }
 
   /** Only when no device is left. */

@@ -27,12 +27,12 @@ export const checkLine: CheckLine = (line, endpoint) => {
 /** The answer to a line, written when nobody else needs the passes. */
 export function answerLine(
   { url, body }: BatchLine,
-  options: Pick<HttpOptions, 'engine' | 'metrics'>,
+  engine: HttpOptions['engine'],
   signal: AbortSignal
 ): Promise<unknown> {
   const how = (prefix: string): GenerationOptions => ({ id: newId(prefix), signal, priority: 'offline' })
-  if (url === '/v1/infill') return wholeInfill(body as InfillRequest, options, how('infill'))
-  return wholeCompletion(body as CompletionRequest, options, how('cmpl'))
+  if (url === '/v1/infill') return wholeInfill(body as InfillRequest, engine, how('infill'))
+  return wholeCompletion(body as CompletionRequest, engine, how('cmpl'))
 }
 
 /** What makes sense only while somebody waits. */

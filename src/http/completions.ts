@@ -30,18 +30,18 @@ const schema = {
 }
 
 export const completionRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, http) => {
-  const { engine, metrics, limits } = http
+  const { engine, limits } = http
   app.post('/v1/completions', { schema }, async (request, reply) => {
     const { body } = request
     const options = generationOptions('cmpl', reply, http)
     if (!body.stream) {
-      const answer = await wholeCompletion(body, http, options)
+      const answer = await wholeCompletion(body, engine, options)
       reply.header('server-timing', serverTiming(answer.choices.map(({ fewstep }) => fewstep!.timings)))
       return answer
     }
     const model = engine.resolve(body.model)
     const bookmark = Bookmark.at(lastEventId(request), body, model)
-    const generation = metrics.count(engine.complete({ ...body, seed: bookmark.seed }, options))
+    const generation = engine.complete({ ...body, seed: bookmark.seed }, options)
     const answer = new CompletionAnswer(body, model, generation)
     const events = completionStream(retell(generation, bookmark), answer, body)
     return sendEvents(reply, withErrorEvent(events, request), limits.heartbeatMs)
@@ -51,11 +51,11 @@ export const completionRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (a
 /** The answer to a request without a stream. */
 export async function wholeCompletion(
   request: CompletionRequest,
-  { engine, metrics }: Pick<HttpOptions, 'engine' | 'metrics'>,
+  engine: HttpOptions['engine'],
   options: GenerationOptions
 ): Promise<Completion> {
   refuseWithoutStream(request)
-  const generation = metrics.count(engine.complete(request, options), options.priority)
+  const generation = engine.complete(request, options)
   const answer = new CompletionAnswer(request, engine.resolve(request.model), generation)
   return answer.whole(await readTexts(generation))
 }

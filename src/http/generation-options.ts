@@ -11,6 +11,10 @@ export function generationOptions(
   { gate, traces }: Pick<HttpOptions, 'gate' | 'traces'>
 ): GenerationOptions {
   const { request } = reply
-  const { onPass } = traces.of(request) ?? {}
-  return { id: newId(prefix), signal: departure(reply), client: gate.access.keyOf(request), onPass }
+  return {
+    id: newId(prefix),
+    signal: departure(reply),
+    client: gate.access.keyOf(request),
+    watch: traces.of(request)
+  }
 }

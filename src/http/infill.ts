@@ -31,17 +31,17 @@ const schema = {
 }
 
 export const infillRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, http) => {
-  const { engine, metrics, limits } = http
+  const { engine, limits } = http
   app.post('/v1/infill', { schema }, async (request, reply) => {
     const { body } = request
     const options = generationOptions('infill', reply, http)
     if (!body.stream) {
-      const answer = await wholeInfill(body, http, options)
+      const answer = await wholeInfill(body, engine, options)
       reply.header('server-timing', serverTiming([answer.timings]))
       return answer
     }
     const bookmark = Bookmark.at(lastEventId(request), body, engine.resolve(body.model))
-    const generation = metrics.count(engine.infill({ ...body, seed: bookmark.seed }, options))
+    const generation = engine.infill({ ...body, seed: bookmark.seed }, options)
     const events = infillStream(retell(generation, bookmark))
     return sendEvents(reply, withErrorEvent(events, request), limits.heartbeatMs)
   })
@@ -50,11 +50,10 @@ export const infillRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, 
 /** The answer to a request without a stream. */
 export async function wholeInfill(
   request: InfillRequest,
-  { engine, metrics }: Pick<HttpOptions, 'engine' | 'metrics'>,
+  engine: HttpOptions['engine'],
   options: GenerationOptions
 ): Promise<Infill> {
-  const generation = metrics.count(engine.infill(request, options), options.priority)
-  const [text] = await readTexts(generation)
+  const [text] = await readTexts(engine.infill(request, options))
   return infillAnswer(text!, engine.resolve(request.model))
 }
 

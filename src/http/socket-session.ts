@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { Generation } from '../engine.js'
-import { RequestError } from '../errors.js'
+import { Cancellation, RequestError } from '../errors.js'
 import type { ClientMessage, CompletionMessage, ErrorEvent, InfillMessage } from '../messages.js'
 import type { Snapshot } from '../schemas.js'
 import { Bookmark } from './bookmark.js'
@@ -10,6 +10,7 @@ import { retryAfterMs, toRequestError } from './error-answer.js'
 import { onTheWire } from './generation-answer.js'
 import type { HttpOptions } from './http-options.js'
 import { retell } from './retelling.js'
+import { wasCut } from './stalled-readers.js'
 
 interface Work {
   readonly generation: Generation
@@ -50,7 +51,8 @@ export class SocketSession {
 
   /** The client has left: everything of it goes. */
   close(): void {
-    const reason = new RequestError('cancelled', 'The socket was closed.')
+    const stalled = wasCut(this.#request.raw.socket)
+    const reason = new Cancellation(stalled ? 'stalled' : 'left', 'The socket was closed.')
     for (const { controller } of this.#works.values()) controller.abort(reason)
   }
 
@@ -65,7 +67,7 @@ export class SocketSession {
     }
     const { generation, controller } = this.#workOf(id)
     if (type === 'snapshot') return generation.snapshot()
-    controller.abort()
+    controller.abort(new Cancellation('cancelled', 'The request was cancelled by the client.'))
     return []
   }
 
@@ -78,7 +80,7 @@ export class SocketSession {
 
   #start(message: CompletionMessage | InfillMessage): void {
     const { id } = message
-    const { engine, metrics, limits, gate, traces } = this.#options
+    const { engine, limits, gate, traces } = this.#options
     if (this.#works.has(id)) {
       const text = `id: expected one that is not in use, got ${JSON.stringify(id)}`
       throw new RequestError('invalid_request', text, { param: 'id' })
@@ -97,13 +99,12 @@ export class SocketSession {
     const release = gate.work.take(this.#request)
     const trace = traces.begin(message.type, id, this.#request)
     const client = gate.access.keyOf(this.#request)
-    const options = { id, signal: controller.signal, client, onPass: trace?.onPass }
+    const options = { id, signal: controller.signal, client, watch: trace }
     try {
-      const generation = metrics.count(
+      const generation =
         message.type === 'completion'
           ? engine.complete({ ...message.request, seed }, options)
           : engine.infill({ ...message.request, seed }, options)
-      )
       this.#works.set(id, { generation, controller })
       void this.#run(id, generation, bookmark).then((error) => {
         release()

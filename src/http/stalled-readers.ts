@@ -11,6 +11,13 @@ interface Reader {
   stalled: number
 }
 
+const cut = new WeakSet<Socket>()
+
+/** Whether a connection was ended because its client did not read. */
+export function wasCut(socket: Socket): boolean {
+  return cut.has(socket)
+}
+
 /** Ends connections whose client takes nothing of what waits for it for so long: it holds memory, and perhaps a text. */
 export function cutStalledReaders(server: Server, timeoutMs: number, onCut: () => void): void {
   const readers = new Map<Socket, Reader>()
@@ -25,6 +32,7 @@ export function cutStalledReaders(server: Server, timeoutMs: number, onCut: () =
       reader.left = left
       if (reader.stalled < LOOKS) continue
       onCut()
+      cut.add(socket)
       socket.destroy()
     }
   }, timeoutMs / LOOKS)

@@ -1,5 +1,5 @@
 import { type Denoiser, DenoiserLost, type Outage, type Pass, type Revealed } from '../denoiser/denoiser.js'
-import { RequestError } from '../errors.js'
+import { type Cancellation, RequestError } from '../errors.js'
 import { Admission } from './admission.js'
 import {
   applyRevealed,
@@ -10,6 +10,7 @@ import {
   PassAssembler,
   tokensIn
 } from './batch.js'
+import { type Endings, noEndings, type Outcome, totals } from './endings.js'
 import { Estimates, type Newcomer } from './estimates.js'
 import type { PassCost, PassSize, PassTerms } from './pass-cost.js'
 import type { PassReport } from './pass-report.js'
@@ -26,8 +27,7 @@ export interface SchedulerOptions {
   /** What a pass costs on this denoiser. */
   readonly cost: PassCost
   readonly prefer: Preference
-  /** Told of every pass, for metrics. */
-  readonly onPass?: (pass: PassReport) => void
+  readonly watch?: SchedulerWatch | undefined
 }
 
 /** What to do with texts that wait: end those that run soon, or write as many tokens a second as can be. */
@@ -42,9 +42,15 @@ const preferences = {
   throughput: { share: 0.98, lanes: 2 }
 }
 
-const draining = () => new RequestError('draining', 'The server is shutting down and takes no new work.')
+/** Is told what a scheduler does, for metrics. */
+export interface SchedulerWatch {
+  /** A sequence no longer waits: its first pass begins, or it has ended without one. */
+  onWaited(sequence: Sequence): void
+  onPass(pass: PassReport, sequences: readonly Sequence[]): void
+  onEnd(sequence: Sequence, outcome: Outcome): void
+}
 
-export type Outcome = 'completed' | 'cancelled' | 'failed' | 'refused'
+const draining = () => new RequestError('draining', 'The server is shutting down and takes no new work.')
 
 export interface SchedulerStats {
   readonly queued: number // interactive ones, as are those that run
@@ -87,7 +93,7 @@ export class Scheduler {
   readonly #offlineRules: PassRules
   readonly #estimates: Estimates
   readonly #counts = { passes: 0, rows: 0, steps: 0, emptySteps: 0 }
-  readonly #outcomes: Record<Outcome, number> = { completed: 0, cancelled: 0, failed: 0, refused: 0 }
+  readonly #endings = noEndings()
   readonly #lanes = new Set<Promise<void>>()
   /** Passes under way, in the order in which they were sent. */
   readonly #sent: { readonly sequences: readonly Sequence[]; startedAt: number | undefined }[] = []
@@ -120,7 +126,12 @@ export class Scheduler {
   get stats(): SchedulerStats {
     const { queued, running } = this.#admissions.interactive
     const offline = this.#admissions.offline.all.length
-    return { queued, running: running.length, offline, ...this.#counts, sequences: { ...this.#outcomes } }
+    return { queued, running: running.length, offline, ...this.#counts, sequences: totals(this.#endings) }
+  }
+
+  /** How sequences ended, and why. */
+  get endings(): Endings {
+    return this.#endings
   }
 
   /** Milliseconds of passes that interactive sequences still need: by it, replicas can be compared. */
@@ -138,9 +149,9 @@ export class Scheduler {
    * @throws {RequestError} `overloaded` or `unavailable`, with when to come back, or `draining`
    */
   expectRoom(count: number, priority: Priority): void {
-    if (this.#draining) throw this.#refuse(count, priority, draining())
+    if (this.#draining) throw this.#refuse(count, priority, 'draining', draining())
     const { outage } = this.#denoiser
-    if (outage) throw this.#refuse(count, priority, this.#outOfService(outage))
+    if (outage) throw this.#refuse(count, priority, 'outage', this.#outOfService(outage))
     if (priority === 'interactive') this.#expectBacklog(count)
     const { queued } = this.#admissions[priority]
     // Nobody overtakes those that wait.
@@ -171,8 +182,11 @@ export class Scheduler {
   }
 
   /** Ends sequences early: `completed` when nobody needs the rest, else with the error its reader gets. */
-  leave(sequences: readonly Sequence[], error?: RequestError): void {
-    for (const sequence of sequences) this.#end(sequence, error ? 'cancelled' : 'completed', error)
+  leave(sequences: readonly Sequence[], cancellation?: Cancellation): void {
+    for (const sequence of sequences) {
+      if (cancellation) this.#end(sequence, 'cancelled', cancellation.reason, cancellation)
+      else this.#end(sequence, 'completed', 'stop')
+    }
     this.#wake()
   }
 
@@ -192,7 +206,7 @@ export class Scheduler {
     const needed = Math.ceil(waitMs + rowsMs + newcomer.windows * stepMs)
     const message = `deadline_ms: expected at least ${needed} while others wait, got ${ms}`
     const back = { param: 'deadline_ms', retryAfterMs: needed - ms }
-    throw this.#refuse(1, 'interactive', new RequestError('overloaded', message, back))
+    throw this.#refuse(1, 'interactive', 'deadline', new RequestError('overloaded', message, back))
   }
 
   /** Refuses new work and resolves when what was accepted is done. */
@@ -205,10 +219,10 @@ export class Scheduler {
   close(): void {
     this.#draining = true
     const { interactive, offline } = this.#admissions
-    this.leave(
-      [...interactive.all, ...offline.all],
-      new RequestError('draining', 'The server shut down before the text was done.')
-    )
+    const error = new RequestError('draining', 'The server shut down before the text was done.')
+    for (const sequence of [...interactive.all, ...offline.all])
+      this.#end(sequence, 'cancelled', 'shutdown', error)
+    this.#wake()
   }
 
   /** Starts passes while there is a lane for one and somebody who waits. */
@@ -278,7 +292,7 @@ export class Scheduler {
     const start = performance.now()
     const { roundMs } = this.#estimates
     for (const sequence of batch.sequences) {
-      sequence.startedAt ??= start
+      if (sequence.waiting) this.#begin(sequence, start)
       sequence.heedDeadline(start, roundMs)
     }
     const pass = assembler.assemble(batch)
@@ -294,7 +308,7 @@ export class Scheduler {
     const totalMs = performance.now() - start
     applyRevealed(batch, revealed)
     for (const sequence of batch.sequences) {
-      if (sequence.done) this.#end(sequence, 'completed')
+      if (sequence.done) this.#end(sequence, 'completed', sequence.struck ? 'deadline' : 'done')
     }
     const size = { tokens: pass.tokens.length, rows: pass.rows.length }
     // One that lay ready waited for another pass, not for its own way there and back.
@@ -308,8 +322,10 @@ export class Scheduler {
       number: ++this.#counts.passes,
       sequences: batch.sequences.length
     }
-    this.#count(report)
-    for (const sequence of batch.sequences) sequence.options.onPass?.(report, sequence)
+    this.#counts.rows += report.rows
+    this.#counts.steps += report.sequences
+    this.#options.watch?.onPass(report, batch.sequences)
+    for (const sequence of batch.sequences) sequence.options.watch?.onPass(report, sequence)
   }
 
   /** One after the other, each for the last time. */
@@ -330,22 +346,41 @@ export class Scheduler {
     }
   }
 
-  #count(report: PassReport): void {
-    this.#counts.rows += report.rows
-    this.#counts.steps += report.sequences
-    this.#options.onPass?.(report)
-  }
-
   #fail(sequence: Sequence, cause: unknown): void {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    this.#end(sequence, 'failed', new RequestError('denoiser_failed', `The denoiser failed: ${reason}`))
+    this.#end(
+      sequence,
+      'failed',
+      'denoiser',
+      new RequestError('denoiser_failed', `The denoiser failed: ${reason}`)
+    )
   }
 
-  #end(sequence: Sequence, outcome: Outcome, error?: RequestError): void {
+  #begin(sequence: Sequence, at: number): void {
+    sequence.startedAt = at
+    this.#tellWaited(sequence)
+  }
+
+  #end<O extends Outcome>(
+    sequence: Sequence,
+    outcome: O,
+    reason: keyof Endings[O] & string,
+    error?: RequestError
+  ): void {
     if (!this.#admissionOf(sequence).remove(sequence)) return // it has left before
-    this.#outcomes[outcome]++
+    const counts: Record<string, number> = this.#endings[outcome]
+    counts[reason]!++
+    const { waiting } = sequence
+    sequence.endedAt = performance.now()
+    if (waiting) this.#tellWaited(sequence)
+    this.#options.watch?.onEnd(sequence, outcome)
     if (sequence.done && !sequence.struck) this.#counts.emptySteps += sequence.steps - sequence.passesDone
     sequence.stream.end(error)
+  }
+
+  #tellWaited(sequence: Sequence): void {
+    this.#options.watch?.onWaited(sequence)
+    sequence.options.watch?.onWaited(sequence)
   }
 
   #expectBacklog(count: number): void {
@@ -354,7 +389,12 @@ export class Scheduler {
     if (backlogMs <= maxBacklogMs) return
     const retryAfterMs = Math.ceil(backlogMs - maxBacklogMs)
     const message = `The server has work for ${Math.round(backlogMs)} ms: expected at most ${maxBacklogMs} ms. Try again in ${retryAfterMs} ms.`
-    throw this.#refuse(count, 'interactive', new RequestError('overloaded', message, { retryAfterMs }))
+    throw this.#refuse(
+      count,
+      'interactive',
+      'backlog',
+      new RequestError('overloaded', message, { retryAfterMs })
+    )
   }
 
   /** @param queued sequences that would wait */
@@ -366,7 +406,7 @@ export class Scheduler {
     if (priority === 'offline') throw new RequestError('overloaded', expected)
     const retryAfterMs = this.#estimates.msUntilLeft(queued - maxQueue)
     const message = `${expected} Try again in ${retryAfterMs} ms.`
-    throw this.#refuse(count, priority, new RequestError('overloaded', message, { retryAfterMs }))
+    throw this.#refuse(count, priority, 'queue', new RequestError('overloaded', message, { retryAfterMs }))
   }
 
   #outOfService({ reason, retryAfterMs }: Outage): RequestError {
@@ -375,8 +415,13 @@ export class Scheduler {
   }
 
   /** Counts them. Offline ones come back by themselves until they are taken. */
-  #refuse(count: number, priority: Priority, error: RequestError): RequestError {
-    if (priority === 'interactive') this.#outcomes.refused += count
+  #refuse(
+    count: number,
+    priority: Priority,
+    reason: keyof Endings['refused'],
+    error: RequestError
+  ): RequestError {
+    if (priority === 'interactive') this.#endings.refused[reason] += count
     return error
   }
 

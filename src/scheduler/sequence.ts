@@ -5,6 +5,14 @@ import type { Client } from './fair-queue.js'
 import type { PassReport } from './pass-report.js'
 import { StepStream, type TokenReveal } from './step-stream.js'
 
+/** Is told how a sequence fares. */
+export interface SequenceWatch {
+  /** Its wait is over: its first pass begins, or it has ended without one. */
+  onWaited(sequence: Sequence): void
+  /** It has had a pass. */
+  onPass(pass: PassReport, sequence: Sequence): void
+}
+
 /** Whether somebody waits for a text, or it is written whenever nobody does. */
 export type Priority = 'interactive' | 'offline'
 
@@ -22,8 +30,7 @@ export interface SequenceOptions {
   readonly topK: number
   /** How many of the likeliest tokens to report with each reveal. */
   readonly alternatives: number
-  /** Told of every pass that it has had. */
-  readonly onPass?: ((pass: PassReport, sequence: Sequence) => void) | undefined
+  readonly watch?: SequenceWatch | undefined
   /** When the text must be there, on the clock of `performance.now()`. */
   readonly deadline: number | undefined
   readonly priority: Priority
@@ -47,6 +54,7 @@ export class Sequence {
   readonly createdAt = performance.now()
   startedAt: number | undefined // first pass
   firstStepAt: number | undefined
+  endedAt: number | undefined
   passMs = 0
   passesDone = 0
   /** The deadline struck: what was masked was filled at once. */
@@ -70,6 +78,15 @@ export class Sequence {
     this.rows = this.#plans.flat().reduce((sum, { positions }) => sum + positions.length, 0)
     this.steps = steps * windows.length
     this.#masked = this.rows
+  }
+
+  /** Until its first pass, or its end. */
+  get waiting(): boolean {
+    return this.startedAt === undefined && this.endedAt === undefined
+  }
+
+  get waitedMs(): number {
+    return (this.startedAt ?? this.endedAt ?? performance.now()) - this.createdAt
   }
 
   get done(): boolean {

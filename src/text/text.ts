@@ -179,13 +179,12 @@ export class Text {
   }
 
   get #timings(): Timings {
-    const { createdAt, startedAt, firstStepAt, passMs, passesDone } = this.#options.sequence
-    const since = (at: number | undefined) => round((at ?? performance.now()) - createdAt)
+    const { createdAt, waitedMs, firstStepAt, endedAt, passMs, passesDone } = this.#options.sequence
     return {
-      queue_ms: since(startedAt),
-      first_step_ms: since(firstStepAt),
+      queue_ms: round(waitedMs),
+      first_step_ms: round(firstStepAt! - createdAt),
       pass_ms: round(passMs),
-      total_ms: since(undefined),
+      total_ms: round(endedAt! - createdAt),
       passes: passesDone
     }
   }

@@ -45,6 +45,7 @@ t.test('passes are spread over the processes, and each gives the same', async (t
       { reason: DenoiserLost }
     )
     t.ok(pool.ready)
+    t.equal(pool.readyProcesses, 1)
     t.same(values(await pool.run(pass)), free)
     t.equal(pool.restarts, 1)
   })

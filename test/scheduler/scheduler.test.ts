@@ -1,7 +1,7 @@
 import type { Clock } from '@sinonjs/fake-timers'
 import t, { type Test } from 'tap'
 import { DenoiserLost, type Pass } from '../../src/denoiser/denoiser.js'
-import { RequestError } from '../../src/errors.js'
+import { Cancellation, type RequestError } from '../../src/errors.js'
 import { lengthBucket } from '../../src/scheduler/length-bucket.js'
 import { PassCost } from '../../src/scheduler/pass-cost.js'
 import { Scheduler, type SchedulerOptions } from '../../src/scheduler/scheduler.js'
@@ -101,6 +101,7 @@ t.test(
     t.equal(scheduler.backlogMs, 8 * Math.ceil(tokens / 64) + 0.5 * tokens + 0.25 * 80)
     // One lone text needs a pass a step, however much room there is beside it.
     scheduler.leave(sequences.slice(1))
+    t.equal(scheduler.endings.completed.stop, 2)
     t.equal(scheduler.backlogMs, 8 * 4 + 0.5 * 24 * 4 + 0.25 * 20)
     await read(sequences[0]!)
     t.equal(scheduler.backlogMs, 0)
@@ -167,7 +168,7 @@ t.test('same seed, same text: alone, with neighbours that come and go, after a l
     denoiser.before = (pass) => {
       if (lose && denoiser.passes.length % 3 === 2) throw new DenoiserLost('killed')
       if (pass.lengths.length > 1)
-        scheduler.leave([others.pop()!].filter(Boolean), new RequestError('cancelled', 'left'))
+        scheduler.leave([others.pop()!].filter(Boolean), new Cancellation('left', 'left'))
     }
     scheduler.submit([...others.slice(0, neighbours / 2), text, ...others.slice(neighbours / 2)])
     return read(text)
@@ -404,7 +405,7 @@ t.test('a sequence whose client left takes no further pass', async (t) => {
     async () => {
       for await (const _ of text.stream) {
         seen = denoiser.passes.length
-        scheduler.leave([text], new RequestError('cancelled', 'left'))
+        scheduler.leave([text], new Cancellation('left', 'left'))
       }
     },
     { code: 'cancelled' }
@@ -420,7 +421,7 @@ t.test('leaving while queued frees the place and nobody else notices', async (t)
   const [running, queued, next] = [makeSequence(60, 5, 1), makeSequence(60, 5, 2), makeSequence(60, 5, 3)]
   scheduler.submit([running!, queued!, next!])
   t.equal(scheduler.stats.queued, 2)
-  scheduler.leave([queued!], new RequestError('cancelled', 'left'))
+  scheduler.leave([queued!], new Cancellation('left', 'left'))
   t.equal(scheduler.stats.queued, 1)
   await t.rejects(read(queued!), { code: 'cancelled' })
   t.equal((await read(running!)).length, running!.passes)
@@ -443,7 +444,7 @@ t.test('a full queue refuses at once, takes none of the request, and says when t
   }
   scheduler.submit([makeSequence(60, 4, 6)])
   scheduler.close()
-  t.equal(scheduler.stats.sequences.refused, 3)
+  t.match(scheduler.endings, { refused: { queue: 3 }, cancelled: { shutdown: 3 } })
 })
 
 t.test('who owes too much time refuses more of it at once, and says when it owes less', async (t) => {
@@ -459,7 +460,7 @@ t.test('who owes too much time refuses more of it at once, and says when it owes
   await read(text)
   scheduler.submit([makeSequence(5, 1, 4)])
   scheduler.close()
-  t.equal(scheduler.stats.sequences.refused, 1)
+  t.equal(scheduler.endings.refused.backlog, 1)
 })
 
 t.test('while a denoiser is out of service nothing is taken, and it is said for how long', async (t) => {
@@ -472,7 +473,7 @@ t.test('while a denoiser is out of service nothing is taken, and it is said for 
     message: 'The model table is out of service: no memory',
     retryAfterMs: 1234
   })
-  t.equal(scheduler.stats.sequences.refused, 1)
+  t.equal(scheduler.endings.refused.outage, 1)
   t.equal(scheduler.stats.queued + scheduler.stats.running, 0)
   denoiser.outage = undefined
   const text = makeSequence(5, 1, 1)
@@ -522,7 +523,7 @@ t.test('who leaves while a pass is lost has no part in what comes after', async 
   const [left, stays] = [makeSequence(10, 1, 1), makeSequence(10, 1, 2)]
   denoiser.before = () => {
     if (denoiser.passes.length > 2) return
-    scheduler.leave([left!], new RequestError('cancelled', 'left'))
+    scheduler.leave([left!], new Cancellation('left', 'left'))
     throw new DenoiserLost('killed')
   }
   scheduler.submit([left!, stays!])

@@ -20,11 +20,11 @@ const MAX_TOKENS = 20
 const schema = { tags, params, body: ref(GenerateRequest) }
 
 export const generateRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, http) => {
-  const { engine, metrics, limits } = http
+  const { engine, limits } = http
   function generate(model: string, { text_input, parameters = {} }: GenerateRequest, reply: FastifyReply) {
     const { details, max_tokens = MAX_TOKENS, ...sampling } = parameters
     const completion = { ...sampling, model, prompt: text_input, max_tokens }
-    return metrics.count(engine.complete(completion, generationOptions('generate', reply, http)))
+    return engine.complete(completion, generationOptions('generate', reply, http))
   }
 
   app.post(

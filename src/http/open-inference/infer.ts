@@ -17,11 +17,10 @@ const schema = {
 
 /** Completions as tensors: the i-th text completes the i-th prompt. */
 export const inferRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, http) => {
-  const { engine, metrics } = http
   app.post('/v2/models/:model/infer', { schema }, async ({ body, params: { model } }, reply) => {
     const completion = { ...body.parameters, model, prompt: promptsOf(body.inputs[0]!) }
     const options = generationOptions('infer', reply, http)
-    const generation = metrics.count(engine.complete(completion, options))
+    const generation = http.engine.complete(completion, options)
     return inferAnswer(body, generation.model, await readTexts(generation))
   })
 }
