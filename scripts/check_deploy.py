@@ -1,9 +1,10 @@
-"""Holds the Helm chart to its schemas, and the alerts and the dashboard to Prometheus: `npm run check-deploy`.
+"""Holds the Helm chart to its schemas, alerts and dashboard to Prometheus, the unit to systemd: `npm run check-deploy`.
 
 Lints and renders the chart with Helm, once for each way to use it, and validates every object: against the JSON schemas of
 Kubernetes (strictly: no unknown field), or the models of KEDA's and the Prometheus operator's own kinds. No schema of
 KServe's kinds is to be had as a package; test/contract/kserve.test.ts checks those manifests' structure.
 Has promtool check every expression, and run what deploy/prometheus/alerts.test.yaml says of the alerts.
+Where there is systemd, holds what the unit leaves open to 2 of 10.
 Needs deploy/requirements.txt; Helm: on the path, or from deploy/requirements-helm.txt; and promtool: on the path, or from Debian.
 """
 
@@ -28,6 +29,7 @@ from cloudcoil.models.prometheus_operator.v1 import PodMonitor, PrometheusRule
 CHART = Path("deploy/helm/fewstep")
 PROMETHEUS = Path("deploy/prometheus")
 DASHBOARD = Path("deploy/grafana/fewstep.json")
+UNIT = "deploy/fewstep.service"
 KEYS = "keys.lines={ann:text:" + 64 * "0" + "}"
 VARIANTS: dict[str, list[str]] = {
     "cpu": [],
@@ -118,6 +120,11 @@ def check_rules(promtool: str, folder: Path) -> None:
     subprocess.run([promtool, "test", "rules", str(PROMETHEUS / "alerts.test.yaml")], check=True)
 
 
+def check_unit() -> None:
+    measure = ["systemd-analyze", "security", "--no-pager", "--offline=yes", "--threshold=20", UNIT]
+    subprocess.run(measure, check=True, stdout=subprocess.DEVNULL)
+
+
 def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -129,6 +136,10 @@ def main() -> int:
             check_rules(promtool, folder)
         else:
             print("check-deploy: no rules: no promtool on the path, and this is no Debian")
+    if shutil.which("systemd-analyze"):
+        check_unit()
+    else:
+        print("check-deploy: no unit: no systemd-analyze on the path")
     return 0
 
 
