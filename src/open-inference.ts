@@ -54,7 +54,8 @@ export const InferRequest = Type.Object(
     inputs: Type.Array(PromptTensor, { minItems: 1, maxItems: 1 }),
     outputs: Type.Optional(
       Type.Array(Type.Object({ name: outputName, parameters: TensorParameters }, strict), {
-        description: 'The tensors that are wanted; all unless given.'
+        maxItems: outputNames.length,
+        description: 'The tensors that are wanted, each once; all unless given.'
       })
     )
   },

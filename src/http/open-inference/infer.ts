@@ -18,10 +18,11 @@ const schema = {
 /** Completions as tensors: the i-th text completes the i-th prompt. */
 export const inferRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, http) => {
   app.post('/v2/models/:model/infer', { schema }, async ({ body, params: { model } }, reply) => {
+    const names = outputNamesOf(body)
     const completion = { ...body.parameters, model, prompt: promptsOf(body.inputs[0]!) }
     const options = generationOptions('infer', reply, http)
     const generation = http.engine.complete(completion, options)
-    return inferAnswer(body, generation.model, await readTexts(generation))
+    return inferAnswer(body.id, generation.model, names, await readTexts(generation))
   })
 }
 
@@ -41,12 +42,26 @@ const outputs: Readonly<Record<OutputName, (text: FinishedText) => string>> = {
   finish_reason: ({ end }) => end.finish_reason
 }
 
-function inferAnswer(request: InferRequest, model: string, texts: readonly FinishedText[]): InferAnswer {
-  const { start } = texts[0]!
+function outputNamesOf(request: InferRequest): readonly OutputName[] {
   const names = request.outputs?.map(({ name }) => name) ?? (Object.keys(outputs) as OutputName[])
+  const again = names.findIndex((name, i) => names.indexOf(name) < i)
+  if (again < 0) return names
+  const param = `outputs[${again}].name`
+  throw new RequestError('invalid_request', `${param}: expected each once, got "${names[again]}" again`, {
+    param
+  })
+}
+
+function inferAnswer(
+  id: string | undefined,
+  model: string,
+  names: readonly OutputName[],
+  texts: readonly FinishedText[]
+): InferAnswer {
+  const { start } = texts[0]!
   return {
     model_name: model,
-    ...(request.id === undefined ? {} : { id: request.id }),
+    ...(id === undefined ? {} : { id }),
     parameters: { ...effectiveParameters(start), steps: start.steps },
     outputs: names.map((name) => ({
       ...{ name, datatype: 'BYTES', shape: [texts.length] },

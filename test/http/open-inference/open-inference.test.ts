@@ -104,6 +104,14 @@ t.test('a tensor that is none of ours is refused by name', async (t) => {
       /^inputs\[0\]\.parameters\.binary_data: expected false, got true/
     ],
     [{ inputs: [prompt()], outputs: [{ name: 'logits' }] }, /^outputs\[0\]\.name: expected one of "text"/],
+    [
+      { inputs: [prompt()], outputs: Array(3).fill({ name: 'text' }) },
+      /^outputs: expected an array of at most 2 objects, got /
+    ],
+    [
+      { inputs: [prompt()], outputs: [{ name: 'text' }, { name: 'text', parameters: {} }] },
+      /^outputs\[1\]\.name: expected each once, got "text" again$/
+    ],
     [{ inputs: [prompt(Array(9).fill('a'))] }, /^prompt: expected at most 8 texts/]
   ]
   for (const [request, message] of refused) {
