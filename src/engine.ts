@@ -91,7 +91,7 @@ export class Engine<D extends Denoiser = Denoiser> {
     const candidates = candidatesPerPrompt(request, n)
     const prompts = promptsOf(request)
     this.#checkTexts(prompts.length * candidates, request.best_of ? 'best_of' : request.n ? 'n' : 'prompt')
-    model.scheduler.expectRoom(prompts.length * candidates, options.priority ?? 'interactive')
+    model.scheduler.expectRoom(prompts.length * candidates, options.priority ?? 'interactive', options.client)
     this.#expectCharacters('prompt', [...prompts, request.suffix])
     const parts = { suffix: request.suffix ?? '', maxTokens: request.max_tokens ?? undefined }
     const layouts = prompts.flatMap((prompt) => {
@@ -116,7 +116,7 @@ export class Engine<D extends Denoiser = Denoiser> {
   /** @throws {RequestError} at once when the request cannot be met or no place is left */
   infill(request: InfillRequest, options: GenerationOptions): Generation {
     const model = this.resolve(request.model)
-    model.scheduler.expectRoom(1, options.priority ?? 'interactive')
+    model.scheduler.expectRoom(1, options.priority ?? 'interactive', options.client)
     this.#expectCharacters('template', request.template)
     const layout = layOutInfill(request.template, this.#layoutContext(model))
     return this.#generate(model, 'infill', [layout], request, request.alternatives ?? 0, [], options)

@@ -42,13 +42,22 @@ export class FairQueue<T> {
     return [...this.#flows.values()].flatMap(({ waiting }) => [...waiting])
   }
 
-  /** All of them, as they would be taken if nobody else came. */
-  get inOrder(): readonly T[] {
-    const tagged = [...this.#flows.values()].flatMap((flow) => {
-      const tags = this.#tags(flow)
-      return [...flow.waiting].map((item, i) => ({ item, tag: tags[i]! }))
-    })
-    return tagged.sort((a, b) => a.tag - b.tag).map(({ item }) => item)
+  has(item: T): boolean {
+    return this.#flows.get(this.#options.clientOf(item)?.name)?.waiting.has(item) ?? false
+  }
+
+  sizeOf(client: Client): number {
+    return this.#flows.get(client.name)?.waiting.size ?? 0
+  }
+
+  /** The same queue of others: what is done to one is not done to the other. */
+  map<U>(of: (item: T) => U, options: FairQueueOptions<U>): FairQueue<U> {
+    const other = new FairQueue(options)
+    for (const [name, flow] of this.#flows)
+      other.#flows.set(name, { ...flow, waiting: new Set([...flow.waiting].map(of)) })
+    other.#size = this.#size
+    other.#now = this.#now
+    return other
   }
 
   add(item: T): void {
@@ -86,27 +95,6 @@ export class FairQueue<T> {
     if (!flow?.waiting.delete(item)) return false
     this.#size--
     return true
-  }
-
-  /** How many would be taken before one that came now, if nobody else came. */
-  ahead(client: Client | undefined): number {
-    const own = this.#flows.get(client?.name)
-    const tag = own ? Math.max(this.#now, this.#tags(own).at(-1)!) : this.#now
-    let count = 0
-    let older = true // of clients with equal tags the one that has been here longest goes first
-    for (const flow of this.#flows.values()) {
-      if (flow === own) older = false
-      const isAhead = (other: number) => flow === own || other < tag || (older && other === tag)
-      count += this.#tags(flow).slice(0, -1).filter(isAhead).length
-    }
-    return count
-  }
-
-  /** Start tags of those that wait, and of one behind them. */
-  #tags({ waiting, weight, start }: Flow<T>): number[] {
-    const tags = [start]
-    for (const item of waiting) tags.push(tags.at(-1)! + this.#options.costOf(item) / weight)
-    return tags
   }
 
   #nextFlow(): Flow<T> | undefined {

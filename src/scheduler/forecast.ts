@@ -1,15 +1,7 @@
+import type { Admissible, Admission } from './admission.js'
 import { type Batch, nextBatch, type Passenger, rowsIn, tokensIn } from './batch.js'
-import { lengthBucket } from './length-bucket.js'
 import type { PassCost } from './pass-cost.js'
-import { mayRun, type PassRules, worthSendingAhead } from './pass-rules.js'
-
-/** What the future needs to know of a sequence. */
-export interface Plan {
-  readonly length: number
-  readonly remainingPasses: number
-  /** Positions that a pass to come reveals; 0 is the next one. */
-  rowsOf(pass: number): number
-}
+import { type PassRules, worthSendingAhead } from './pass-rules.js'
 
 export interface SentPass<S> {
   readonly sequences: readonly S[]
@@ -17,32 +9,35 @@ export interface SentPass<S> {
   readonly startedAt: number | undefined
 }
 
-/** Who waits, who runs and what is under way; each list in the order in which it is served. */
-export interface Present<S extends Plan> {
-  readonly now: number // on the clock of performance.now()
-  readonly queued: readonly S[]
-  readonly running: readonly S[] // those in a pass, too
-  readonly sent: readonly SentPass<S>[]
-}
-
-/** A sequence as far as the future needs it. */
-class Shadow implements Passenger {
+/** A sequence as far as the future needs it: each pass of its plan will be what it is. */
+class Shadow implements Admissible, Passenger {
+  readonly client: Admissible['client']
   readonly length: number
-  readonly #plan: Plan
+  readonly hurried: boolean
+  readonly #plan: Admissible
   #passes = 0
 
-  constructor(plan: Plan) {
+  constructor(plan: Admissible) {
+    this.client = plan.client
     this.length = plan.length
+    this.hurried = plan.hurried
     this.#plan = plan
   }
 
-  get nextRows(): number {
-    return this.#plan.rowsOf(this.#passes)
+  get remainingPasses(): number {
+    return this.#plan.remainingPasses - this.#passes
   }
 
-  /** Has its next pass. True when that was the last. */
-  pass(): boolean {
-    return ++this.#passes === this.#plan.remainingPasses
+  get nextRows(): number {
+    return this.rowsOf(0)
+  }
+
+  rowsOf(pass: number): number {
+    return this.#plan.rowsOf(this.#passes + pass)
+  }
+
+  pass(): void {
+    this.#passes++
   }
 }
 
@@ -61,42 +56,66 @@ const MOST_PASSES = 4096
  * What will happen if nobody else comes or leaves: the rules of the scheduler played forward, pass by pass, on what each pass is
  * expected to take. All passes of a text are planned when it is accepted, so nothing is guessed but their duration.
  */
-export class Forecast {
-  /** When the first pass of those under way should end: if it has not, ask again. */
-  readonly validUntil: number
+export class Forecast<S extends Admissible> {
+  readonly #admission: Admission<Shadow>
+  readonly #shadows = new Map<Admissible, Shadow>()
   readonly #rules: PassRules
   readonly #cost: PassCost
-  readonly #queued: Shadow[]
   readonly #lanes: Lane[] = []
   /** When each device is free. */
   readonly #freeAt: number[]
-  readonly #leftAt: number[] = []
-  #waiting: Shadow[] = [] // running, and in no pass
-  #runs = 0
-  #runningTokens = 0 // padded
   #now: number
   #passes = 0
 
-  constructor(present: Present<Plan>, rules: PassRules, cost: PassCost) {
+  /**
+   * @param now on the clock of `performance.now()`
+   * @param sent passes under way, in the order in which they were sent
+   */
+  constructor(
+    now: number,
+    admission: Admission<S>,
+    sent: readonly SentPass<S>[],
+    rules: PassRules,
+    cost: PassCost
+  ) {
+    this.#now = now
     this.#rules = rules
     this.#cost = cost
-    this.#now = present.now
-    this.#queued = present.queued.map((plan) => new Shadow(plan))
-    this.#freeAt = Array(rules.parallel).fill(present.now)
-    const shadows = new Map(present.running.map((plan) => [plan, new Shadow(plan)]))
-    for (const shadow of shadows.values()) this.#run(shadow)
-    for (const { sequences, startedAt } of present.sent) {
+    this.#freeAt = Array(rules.parallel).fill(now)
+    this.#admission = admission.map((sequence) => this.#shadowOf(sequence))
+    for (const { sequences, startedAt } of sent) {
       // Who left during its pass has no shadow.
-      const inPass = sequences.flatMap((sequence) => shadows.get(sequence) ?? [])
-      this.#send({ length: this.#padded(sequences[0]!), sequences: inPass }, startedAt)
+      const inPass = sequences.flatMap((sequence) => this.#shadows.get(sequence) ?? [])
+      this.#send({ length: admission.padded(sequences[0]!.length), sequences: inPass }, startedAt)
     }
-    this.validUntil = Math.min(...this.#lanes.map(({ endsAt }) => endsAt))
   }
 
-  /** When so many will have left the queue to run, on the clock of `performance.now()`; at least that, if it is far away. */
-  leftAt(count: number): number {
-    while (this.#leftAt.length < count && this.#passes < MOST_PASSES && this.#advance());
-    return this.#leftAt[count - 1] ?? this.#now
+  /** One more comes now. */
+  add(newcomer: Admissible): void {
+    this.#admission.add([this.#shadowOf(newcomer)])
+  }
+
+  get queued(): number {
+    return this.#admission.queued
+  }
+
+  queuedOf(client: NonNullable<Admissible['client']>): number {
+    return this.#admission.queuedOf(client)
+  }
+
+  runs(sequence: Admissible): boolean {
+    return this.#admission.runs(this.#shadows.get(sequence)!)
+  }
+
+  has(sequence: Admissible): boolean {
+    const shadow = this.#shadows.get(sequence)
+    return shadow !== undefined && this.#admission.has(shadow)
+  }
+
+  /** Goes on until this holds. @returns when that is, on the clock of `performance.now()`; at least that, if it is far away */
+  when(holds: (future: this) => boolean): number {
+    while (!holds(this) && this.#passes < MOST_PASSES && this.#advance());
+    return this.#now
   }
 
   /** To the end of the next pass. False when there is none. */
@@ -110,43 +129,24 @@ export class Forecast {
     this.#lanes.splice(this.#lanes.indexOf(next), 1)
     this.#now = next.endsAt
     this.#passes++
-    for (const shadow of next.shadows) this.#comeBack(shadow)
-    this.#admit()
+    for (const shadow of next.shadows) {
+      shadow.pass()
+      if (shadow.remainingPasses === 0) this.#admission.remove(shadow)
+    }
+    this.#admission.comeBack(next.shadows)
+    this.#admission.admit()
     return true
   }
 
   #sendAll(): void {
     const { lanes, parallel } = this.#rules
     while (this.#lanes.length < lanes) {
-      this.#admit()
-      if (this.#waiting.length === 0) return
-      const batch = nextBatch(this.#waiting, this.#runningTokens, this.#rules)
+      const waiting = this.#admission.admit()
+      if (waiting.length === 0) return
+      const batch = nextBatch(waiting, this.#admission.round.tokens, this.#rules)
       if (this.#lanes.length >= parallel && !worthSendingAhead(tokensIn(batch), this.#rules)) return
+      this.#admission.depart(batch.sequences)
       this.#send(batch)
-    }
-  }
-
-  #admit(): void {
-    for (let next = this.#queued[0]; next; next = this.#queued[0]) {
-      if (!mayRun(this.#runs + 1, this.#runningTokens + this.#padded(next), this.#rules)) return
-      this.#queued.shift()
-      this.#leftAt.push(this.#now)
-      this.#run(next)
-    }
-  }
-
-  #run(shadow: Shadow): void {
-    this.#runs++
-    this.#runningTokens += this.#padded(shadow)
-    this.#waiting.push(shadow)
-  }
-
-  #comeBack(shadow: Shadow): void {
-    if (shadow.pass()) {
-      this.#runs--
-      this.#runningTokens -= this.#padded(shadow)
-    } else {
-      this.#waiting.push(shadow)
     }
   }
 
@@ -158,11 +158,11 @@ export class Forecast {
     const endsAt = start + ms >= this.#now ? start + ms : this.#now + LATE * ms
     this.#freeAt[device] = endsAt
     this.#lanes.push({ shadows: batch.sequences, endsAt })
-    const inPass = new Set(batch.sequences)
-    this.#waiting = this.#waiting.filter((shadow) => !inPass.has(shadow))
   }
 
-  #padded({ length }: { length: number }): number {
-    return lengthBucket(length, this.#rules.context)
+  #shadowOf(sequence: Admissible): Shadow {
+    const shadow = new Shadow(sequence)
+    this.#shadows.set(sequence, shadow)
+    return shadow
   }
 }

@@ -12,6 +12,7 @@ import {
 } from './batch.js'
 import { type Endings, noEndings, type Outcome, totals } from './endings.js'
 import { Estimates, type Newcomer } from './estimates.js'
+import type { Client } from './fair-queue.js'
 import type { PassCost, PassSize, PassTerms } from './pass-cost.js'
 import type { PassReport } from './pass-report.js'
 import { type PassRules, worthSendingAhead } from './pass-rules.js'
@@ -88,7 +89,7 @@ const ATTEMPTS = 3
 export class Scheduler {
   readonly #denoiser: Denoiser
   readonly #options: SchedulerOptions
-  readonly #admissions: Readonly<Record<Priority, Admission>>
+  readonly #admissions: Readonly<Record<Priority, Admission<Sequence>>>
   readonly #rules: PassRules
   readonly #offlineRules: PassRules
   readonly #estimates: Estimates
@@ -118,7 +119,7 @@ export class Scheduler {
     this.#offlineRules = { ...this.#rules, passTokens: offlineTokens }
     const { terms } = cost
     const work = ({ tokens, rows }: PassSize) => tokens * terms.msPerToken + rows * terms.msPerRow
-    const admission = () => new Admission(this.#rules, work)
+    const admission = () => new Admission<Sequence>(this.#rules, work)
     this.#admissions = { interactive: admission(), offline: admission() }
     this.#estimates = new Estimates(this.#admissions.interactive, this.#sent, this.#rules, cost)
   }
@@ -136,7 +137,7 @@ export class Scheduler {
 
   /** Milliseconds of passes that interactive sequences still need: by it, replicas can be compared. */
   get backlogMs(): number {
-    return this.#estimates.backlogMs
+    return this.#estimates.backlogMs()
   }
 
   /** What a pass is expected to cost by now. */
@@ -148,14 +149,19 @@ export class Scheduler {
    * Refuses so many sequences before anything is done for them.
    * @throws {RequestError} `overloaded` or `unavailable`, with when to come back, or `draining`
    */
-  expectRoom(count: number, priority: Priority): void {
+  expectRoom(count: number, priority: Priority, client?: Client): void {
     if (this.#draining) throw this.#refuse(count, priority, 'draining', draining())
     const { outage } = this.#denoiser
     if (outage) throw this.#refuse(count, priority, 'outage', this.#outOfService(outage))
-    if (priority === 'interactive') this.#expectBacklog(count)
     const { queued } = this.#admissions[priority]
     // Nobody overtakes those that wait.
     if (queued > 0) this.#expectQueue(count, priority, queued + count)
+    if (priority === 'offline') return
+    const { backlogMs } = this
+    this.#expectBacklog(count, backlogMs)
+    if (queued === 0 || !client) return
+    this.#expectQueueShare(count, client)
+    this.#expectBacklogShare(count, backlogMs, client)
   }
 
   /**
@@ -163,9 +169,9 @@ export class Scheduler {
    * @throws {RequestError} as `expectRoom` does
    */
   submit(sequences: readonly Sequence[]): void {
-    const { priority } = sequences[0]!.options
+    const { priority, client } = sequences[0]!.options
     const admission = this.#admissions[priority]
-    this.expectRoom(sequences.length, priority)
+    this.expectRoom(sequences.length, priority, client)
     admission.add(sequences)
     try {
       this.#expectQueue(sequences.length, priority, admission.queued)
@@ -383,12 +389,27 @@ export class Scheduler {
     sequence.options.watch?.onWaited(sequence)
   }
 
-  #expectBacklog(count: number): void {
+  #expectBacklog(count: number, backlogMs: number): void {
     const { maxBacklogMs } = this.#options
-    const { backlogMs } = this
     if (backlogMs <= maxBacklogMs) return
     const retryAfterMs = Math.ceil(backlogMs - maxBacklogMs)
     const message = `The server has work for ${Math.round(backlogMs)} ms: expected at most ${maxBacklogMs} ms. Try again in ${retryAfterMs} ms.`
+    throw this.#refuse(
+      count,
+      'interactive',
+      'backlog',
+      new RequestError('overloaded', message, { retryAfterMs })
+    )
+  }
+
+  /** A client may have as much of the backlog as it leaves free, times its weight: as of the queue. */
+  #expectBacklogShare(count: number, backlogMs: number, client: Client): void {
+    const ownMs = this.#estimates.backlogMs(client)
+    const shareMs = client.weight * (this.#options.maxBacklogMs - backlogMs)
+    if (ownMs <= shareMs) return
+    // In a millisecond all that is owed shrinks by one, and a client's part of it by its part of that.
+    const retryAfterMs = Math.ceil((ownMs - shareMs) / (client.weight + ownMs / backlogMs))
+    const message = `The server has ${Math.round(ownMs)} ms of work of one key: expected at most ${Math.round(shareMs)} ms. Try again in ${retryAfterMs} ms.`
     throw this.#refuse(
       count,
       'interactive',
@@ -404,9 +425,33 @@ export class Scheduler {
     const expected = `The queue is full: expected at most ${maxQueue} sequences waiting.`
     // Nobody can tell when interactive ones will let offline ones go on.
     if (priority === 'offline') throw new RequestError('overloaded', expected)
-    const retryAfterMs = this.#estimates.msUntilLeft(queued - maxQueue)
+    const most = this.#admissions.interactive.queued - (queued - maxQueue)
+    const retryAfterMs = this.#estimates.msUntil(`${most} wait`, (future) => future.queued <= most)
     const message = `${expected} Try again in ${retryAfterMs} ms.`
     throw this.#refuse(count, priority, 'queue', new RequestError('overloaded', message, { retryAfterMs }))
+  }
+
+  /**
+   * A client may have as much of the queue as it leaves free, times its weight, so that there is always room for others
+   * (dynamic thresholds: Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998).
+   */
+  #expectQueueShare(count: number, client: Client): void {
+    const { maxQueue } = this.#options
+    const share = (queued: number) => Math.floor(client.weight * (maxQueue - queued))
+    const { interactive } = this.#admissions
+    const own = interactive.queuedOf(client)
+    if (own + count <= share(interactive.queued)) return
+    const retryAfterMs = this.#estimates.msUntil(
+      `room for ${count} of ${client.name}`,
+      (future) => future.queuedOf(client) + count <= share(future.queued)
+    )
+    const message = `Expected at most ${share(interactive.queued)} sequences of one key waiting while the queue has so much room, got ${own + count}. Try again in ${retryAfterMs} ms.`
+    throw this.#refuse(
+      count,
+      'interactive',
+      'queue',
+      new RequestError('overloaded', message, { retryAfterMs })
+    )
   }
 
   #outOfService({ reason, retryAfterMs }: Outage): RequestError {
@@ -425,7 +470,7 @@ export class Scheduler {
     return error
   }
 
-  #admissionOf({ options }: Sequence): Admission {
+  #admissionOf({ options }: Sequence): Admission<Sequence> {
     return this.#admissions[options.priority]
   }
 }

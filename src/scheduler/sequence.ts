@@ -147,6 +147,14 @@ export class Sequence {
     return 0
   }
 
+  get client(): Client | undefined {
+    return this.#options.client
+  }
+
+  get hurried(): boolean {
+    return this.#options.deadline !== undefined
+  }
+
   /** What the next pass reveals: the step within the window, positions in the text. */
   get nextReveals(): PlannedStep {
     return this.#plans[this.#window]![this.#next]!

@@ -1,9 +1,10 @@
 import t from 'tap'
 import { Admission } from '../../src/scheduler/admission.js'
+import type { Sequence } from '../../src/scheduler/sequence.js'
 import { makeSequence } from './make-sequence.js'
 
 const newAdmission = (context: number, passTokens: number, lanes: number) =>
-  new Admission(
+  new Admission<Sequence>(
     { context, passTokens, lanes, parallel: lanes, maxRows: 1000 },
     ({ tokens, rows }) => tokens + rows
   )
@@ -31,11 +32,11 @@ t.test('as many sequences as must always run, however small the budget', async (
   }
 })
 
-t.test('a round is the padded tokens and the mean rows of what runs', async (t) => {
+t.test('a round is the padded tokens and the rows of the next pass of each that runs', async (t) => {
   const admission = newAdmission(64, 1000, 1)
   const [a, b] = [makeSequence(20, 4, 1), makeSequence(5, 1, 2)]
   admission.add([a!, b!])
-  t.same(admission.round, { tokens: 24 + 16, rows: 20 / a!.passes + 5, sequences: 2 })
+  t.same(admission.round, { tokens: 24 + 16, rows: a!.nextRows + 5, sequences: 2 })
 })
 
 t.test('after its pass a sequence waits behind the others', async (t) => {
@@ -65,13 +66,40 @@ t.test(
     const of = (name: string, weight: number, count: number) =>
       Array.from({ length: count }, (_, i) => makeSequence(15, 4, i, { client: { name, weight } }))
     admission.add(of('many', 1, 6))
-    t.equal(admission.ahead({ name: 'one', weight: 1 }), 0)
     admission.add(of('two', 2, 4))
     const served: string[] = []
     for (let [next] = admission.admit(); next; [next] = admission.admit()) {
-      served.push(next.options.client!.name)
+      served.push(next.client!.name)
       admission.remove(next)
     }
     t.same(served, ['many', 'two', 'two', 'many', 'two', 'two', 'many', 'many', 'many', 'many'])
   }
 )
+
+t.test('who has had its turn while others wait goes on when it has waited again', async (t) => {
+  const admission = newAdmission(64, 64, 1)
+  const [long, next, hurried] = [
+    makeSequence(60, 64, 1),
+    makeSequence(60, 4, 2),
+    makeSequence(60, 64, 3, { deadline: Number.POSITIVE_INFINITY })
+  ]
+  const pass = (sequence: Sequence) => {
+    admission.depart([sequence])
+    admission.comeBack([sequence])
+    admission.admit()
+  }
+  admission.add([long!])
+  for (let i = 0; i < 40; i++) pass(long!) // nobody waits
+  t.same(admission.running, [long])
+  admission.add([next!, hurried!])
+  pass(long!)
+  t.same(admission.running, [next])
+  for (let i = 0; i < 15; i++) pass(next!)
+  t.same(admission.running, [next])
+  pass(next!)
+  t.same(admission.running, [hurried])
+  for (let i = 0; i < 40; i++) pass(hurried!) // it was promised to be done in time
+  t.same(admission.running, [hurried])
+  admission.remove(hurried!)
+  t.same(admission.admit(), [long])
+})

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { RequestError } from '../../src/errors.js'
+import type { Client } from '../../src/scheduler/fair-queue.js'
 import { PassCost } from '../../src/scheduler/pass-cost.js'
 import { type Preference, Scheduler } from '../../src/scheduler/scheduler.js'
 import type { Sequence } from '../../src/scheduler/sequence.js'
@@ -8,8 +9,7 @@ import { makeSequence } from './make-sequence.js'
 import { goOn, VirtualDevice, virtualTime } from './virtual-device.js'
 
 interface Load {
-  /** Length and steps of the texts that are there from the start. */
-  readonly texts: readonly (readonly [length: number, steps: number])[]
+  readonly texts: readonly (readonly [length: number, steps: number, client: Client | undefined])[]
   readonly maxQueue: number
   readonly prefer: Preference
   readonly parallel: number
@@ -20,8 +20,10 @@ interface Load {
   readonly wanted: number
 }
 
+const client = fc.constantFrom(undefined, { name: 'a', weight: 9 }, { name: 'b', weight: 20 })
+
 const load: fc.Arbitrary<Load> = fc.record({
-  texts: fc.array(fc.tuple(fc.integer({ min: 1, max: 63 }), fc.integer({ min: 1, max: 20 })), {
+  texts: fc.array(fc.tuple(fc.integer({ min: 1, max: 63 }), fc.integer({ min: 1, max: 50 }), client), {
     minLength: 20,
     maxLength: 60
   }),
@@ -29,7 +31,7 @@ const load: fc.Arbitrary<Load> = fc.record({
   prefer: fc.constantFrom('latency', 'throughput'),
   parallel: fc.integer({ min: 1, max: 3 }),
   passTokens: fc.integer({ min: 1, max: 512 }),
-  passes: fc.nat(8),
+  passes: fc.nat(20),
   wanted: fc.integer({ min: 1, max: 4 })
 })
 
@@ -41,7 +43,9 @@ async function toldAndTrue(load: Load, terms = { fixedMs: 4, msPerToken: 0.125, 
     const { maxQueue, prefer, parallel, passTokens, wanted } = load
     const limits = { maxQueue, maxBacklogMs: Number.POSITIVE_INFINITY, maxBatchTokens: passTokens }
     const scheduler = new Scheduler(new VirtualDevice(cost, parallel), { cost, prefer, ...limits })
-    const waiting = load.texts.map(([length, steps], seed) => makeSequence(length, steps, seed))
+    const waiting = load.texts.map(([length, steps, client], seed) =>
+      makeSequence(length, steps, seed, { client })
+    )
     const fill = () => {
       while (waiting.length > 0 && scheduler.stats.queued < maxQueue) scheduler.submit([waiting.shift()!])
     }

@@ -1,7 +1,8 @@
 import type { Clock } from '@sinonjs/fake-timers'
 import t, { type Test } from 'tap'
-import { DenoiserLost, type Pass } from '../../src/denoiser/denoiser.js'
+import { type Denoiser, DenoiserLost, type Pass } from '../../src/denoiser/denoiser.js'
 import { Cancellation, type RequestError } from '../../src/errors.js'
+import type { Client } from '../../src/scheduler/fair-queue.js'
 import { lengthBucket } from '../../src/scheduler/length-bucket.js'
 import { PassCost } from '../../src/scheduler/pass-cost.js'
 import { Scheduler, type SchedulerOptions } from '../../src/scheduler/scheduler.js'
@@ -12,11 +13,11 @@ import { referenceChainLaw } from '../reference-chain.js'
 import { BOS, MASK, TableDenoiser, TOKENS, tokenLaw } from '../table-denoiser.js'
 import { flatCost } from './flat-cost.js'
 import { makeSequence } from './make-sequence.js'
-import { virtualTime } from './virtual-device.js'
+import { goOn, VirtualDevice, virtualTime } from './virtual-device.js'
 
 const CONTEXT = 64
 
-function schedulerOn(denoiser: TableDenoiser, changes: Partial<SchedulerOptions> = {}): Scheduler {
+function schedulerOn(denoiser: Denoiser, changes: Partial<SchedulerOptions> = {}): Scheduler {
   return new Scheduler(denoiser, {
     maxQueue: 1000,
     maxBacklogMs: Number.POSITIVE_INFINITY,
@@ -304,6 +305,71 @@ async function coinsOf(sequence: Sequence): Promise<{ coins: ReadonlySet<number>
   await read(sequence)
   return { coins: new Set(denoiser.passes.flatMap(({ coins }) => [...coins])) }
 }
+
+t.test('a short text waits for a turn of those ahead of it, not for all of their passes', async (t) => {
+  const denoiser = new TableDenoiser()
+  const scheduler = schedulerOn(denoiser, { maxBatchTokens: CONTEXT })
+  const long = [1, 2, 3, 4].map((seed) => makeSequence(60, 1000, seed))
+  scheduler.submit(long)
+  const short = makeSequence(60, 4, 5)
+  scheduler.submit([short])
+  await read(short)
+  t.ok(long.every(({ passes }) => passes > 50))
+  const had = denoiser.passes.length
+  t.ok(had >= 4 * 16 + short.passes && had <= 4 * 16 + short.passes + 2, `${had} passes`)
+  await Promise.all(long.map(read))
+  t.equal(scheduler.stats.sequences.completed, 5)
+})
+
+t.test(
+  'a key may have as much of the queue as it leaves free, so that there is room for others',
+  async (t) => {
+    const scheduler = schedulerOn(new TableDenoiser(), { maxBatchTokens: CONTEXT, maxQueue: 12 })
+    const most = (client: Client | undefined) => {
+      for (let accepted = 0; ; accepted++) {
+        const error = thrownBy(() => scheduler.submit([makeSequence(60, 8, accepted, { client })])) as
+          | RequestError
+          | undefined
+        if (!error) continue
+        t.match(error, { code: 'overloaded', status: 429 })
+        t.ok(error.retryAfterMs! > 0)
+        return accepted
+      }
+    }
+    t.equal(most({ name: 'a', weight: 1 }), 1 + 6) // one runs
+    t.equal(most({ name: 'b', weight: 1 }), 3)
+    t.equal(most({ name: 'c', weight: 2 }), 2) // of 3 that were free
+    t.equal(most(undefined), 1)
+    t.equal(scheduler.stats.queued, 12)
+    scheduler.close()
+  }
+)
+
+t.test('a key may owe as much time as it leaves free', async (t) => {
+  const clock = stopTime(t)
+  const cost = new PassCost({ fixedMs: 10, msPerToken: 0, msPerRow: 0 })
+  const scheduler = schedulerOn(new VirtualDevice(cost), {
+    cost,
+    maxBatchTokens: CONTEXT,
+    maxBacklogMs: 1000
+  })
+  const [a, b] = ['a', 'b'].map((name) => ({ name, weight: 1 }))
+  const text = (client: Client, seed: number) => makeSequence(60, 60, seed, { client })
+  const submit = (client: Client, seed: number) => thrownBy(() => scheduler.submit([text(client, seed)]))
+  t.equal(submit(a!, 1), undefined)
+  t.equal(submit(a!, 2), undefined)
+  const owed = scheduler.backlogMs
+  t.ok(owed > 500 && owed < 1000)
+  const error = submit(a!, 3) as RequestError
+  t.match(error, { code: 'overloaded', message: /ms of work of one key: expected at most/ })
+  const other = text(b!, 4)
+  scheduler.submit([other])
+  scheduler.leave([other])
+  while (scheduler.backlogMs > 500) await goOn(clock)
+  t.ok(Math.abs(performance.now() - error.retryAfterMs!) <= 10, 'true to a pass')
+  t.equal(submit(a!, 5), undefined)
+  scheduler.close()
+})
 
 t.test('offline texts are set aside, part way, for interactive ones, and lose nothing', async (t) => {
   for (const prefer of ['latency', 'throughput'] as const) {
