@@ -78,7 +78,7 @@ export async function buildApp({
     async (_request: unknown, body: string) => parseJson(body, 'body')
   )
   await addSecurityHeaders(app, { allowOrigin: security.allowOrigin, tls: certificate !== undefined })
-  const gate = await buildGate(app, security)
+  const gate = await buildGate(app, security, engine)
   const options: HttpOptions = { ...rest, gate, traces: new RequestTraces(tracing) }
   const routes = new RouteTable(app)
   app.decorate('metrics', metrics)

@@ -198,7 +198,7 @@ export const settings = {
     max: MAX_INTEGER,
     default: 32,
     description:
-      'Requests that one connection may have in work: messages of a WebSocket, or pipelined HTTP/1.1; further ones are refused with 429.'
+      'Texts in work on one WebSocket from which on a further request is refused with 429; and requests in work on an HTTP/1.1 connection that pipelines them.'
   }),
   maxKeyRequests: integer({
     ...limits,

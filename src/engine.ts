@@ -58,6 +58,8 @@ export interface Generation extends AsyncIterable<TextEvent> {
   readonly texts: number
   /** Every text that is part way, as its events so far tell it. */
   snapshot(): Snapshot[]
+  /** Milliseconds until all texts are written. */
+  msLeft(): number
 }
 
 /** Text in, steps of text out: the only place that knows both text and tokens. */
@@ -122,6 +124,12 @@ export class Engine<D extends Denoiser = Denoiser> {
     return this.#generate(model, 'infill', [layout], request, request.alternatives ?? 0, [], options)
   }
 
+  /** Milliseconds until one of a client's texts is written; undefined where it has none. */
+  msUntilOneEnds(client: Client): number | undefined {
+    const ends = this.models.flatMap(({ scheduler }) => scheduler.msUntilOneEnds(client) ?? [])
+    return ends.length > 0 ? Math.min(...ends) : undefined
+  }
+
   /** Refuses new work and resolves when what was accepted is done and read, but for those whose client has left. */
   async drain(): Promise<void> {
     await Promise.all(this.models.map(({ scheduler }) => scheduler.drain()))
@@ -161,7 +169,8 @@ export class Engine<D extends Denoiser = Denoiser> {
     const { onEvent } = this.#options
     async function* events() {
       try {
-        for await (const event of merge(texts.map((text) => text.events()))) {
+        const written = texts.map((text) => text.events())
+        for await (const event of merge(written, leave)) {
           onEvent?.(name, event, sequences[event.index]!)
           yield event
         }
@@ -177,6 +186,7 @@ export class Engine<D extends Denoiser = Denoiser> {
       model: name,
       texts: texts.length,
       snapshot: () => texts.flatMap((text) => text.snapshot() ?? []),
+      msLeft: () => scheduler.msUntilGone(sequences),
       [Symbol.asyncIterator]: () => started
     }
   }

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ApiKeys } from '../api-keys.js'
+import type { Engine } from '../engine.js'
 import { Access } from './access.js'
 import { OriginPolicy } from './origin-policy.js'
 import { limitRate } from './request-rate.js'
@@ -26,13 +27,13 @@ export interface Gate {
   enter(request: FastifyRequest): Promise<void>
 }
 
-export async function buildGate(app: FastifyInstance, options: GateOptions): Promise<Gate> {
+export async function buildGate(app: FastifyInstance, options: GateOptions, engine: Engine): Promise<Gate> {
   const access = new Access(options.keys)
   const origins = new OriginPolicy(options.allowOrigin, options.local)
   const countRequest = await limitRate(app, options.maxRequestsPerMinute, access)
   return {
     access,
-    work: new WorkLimit(options, access),
+    work: new WorkLimit(options, access, engine),
     async enter(request) {
       origins.check(request)
       await countRequest(request) // before the key is judged: guesses count

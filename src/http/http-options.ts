@@ -8,7 +8,7 @@ import type { RequestTraces } from './request-traces.js'
 export interface HttpLimits {
   /** Largest body and largest WebSocket message, in bytes. */
   readonly bodyLimit: number
-  /** Requests that one WebSocket may have in work. */
+  /** Texts in work on one WebSocket from which on a further request is refused. */
   readonly maxSocketSequences: number
   /** Connections that may be open; a further one is closed at once. */
   readonly maxConnections: number

@@ -85,10 +85,7 @@ export class SocketSession {
       const text = `id: expected one that is not in use, got ${JSON.stringify(id)}`
       throw new RequestError('invalid_request', text, { param: 'id' })
     }
-    if (this.#works.size >= limits.maxSocketSequences) {
-      const text = `Expected at most ${limits.maxSocketSequences} requests in work on one socket.`
-      throw new RequestError('overloaded', text)
-    }
+    this.#expectRoom(limits.maxSocketSequences)
     const bookmark = Bookmark.at(
       message.last_event_id,
       message.request,
@@ -116,6 +113,15 @@ export class SocketSession {
       trace?.end(status, code)
       throw error
     }
+  }
+
+  #expectRoom(most: number): void {
+    const generations = [...this.#works.values()].map(({ generation }) => generation)
+    if (generations.reduce((sum, { texts }) => sum + texts, 0) < most) return
+    const retryAfterMs = Math.min(...generations.map((generation) => generation.msLeft()))
+    throw new RequestError('overloaded', `Expected fewer than ${most} texts in work on one socket.`, {
+      retryAfterMs
+    })
   }
 
   /** Resolves with the error that ended it. */

@@ -1,12 +1,13 @@
 import type { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
+import type { Engine } from '../engine.js'
 import { RequestError } from '../errors.js'
 import type { Access } from './access.js'
 
 export interface WorkLimits {
   /** Requests that one key may have in work. */
   readonly maxKeyRequests: number
-  /** Requests that one connection may have in work: messages of a WebSocket, or pipelined HTTP/1.1. */
+  /** Requests that one HTTP/1.1 connection may have in work; a WebSocket counts its own. */
   readonly maxSocketSequences: number
 }
 
@@ -14,11 +15,13 @@ export interface WorkLimits {
 export class WorkLimit {
   readonly #limits: WorkLimits
   readonly #access: Access
+  readonly #engine: Engine
   readonly #inWork = new Map<string | Socket, number>()
 
-  constructor(limits: WorkLimits, access: Access) {
+  constructor(limits: WorkLimits, access: Access, engine: Engine) {
     this.#limits = limits
     this.#access = access
+    this.#engine = engine
   }
 
   /**
@@ -27,20 +30,22 @@ export class WorkLimit {
    */
   take(request: FastifyRequest): () => void {
     const { maxKeyRequests, maxSocketSequences } = this.#limits
-    const key = this.#access.keyName(request)
-    const connection = request.ws ? undefined : request.raw.socket // a WebSocket counts its own
-    this.#check(key, maxKeyRequests, 'for one key')
-    this.#check(connection, maxSocketSequences, 'on one connection')
-    const holders = [key, connection].filter((holder) => holder !== undefined)
+    const key = this.#access.keyOf(request)
+    const connection = request.ws ? undefined : request.raw.socket
+    if (key && this.#countOf(key.name) >= maxKeyRequests) {
+      const retryAfterMs = this.#engine.msUntilOneEnds(key)
+      const message = `Expected at most ${maxKeyRequests} requests in work for one key.`
+      throw new RequestError('overloaded', message, { ...(retryAfterMs && { retryAfterMs }) })
+    }
+    if (connection && this.#countOf(connection) >= maxSocketSequences) {
+      const message = `Expected at most ${maxSocketSequences} requests in work on one connection.`
+      throw new RequestError('overloaded', message)
+    }
+    const holders = [key?.name, connection].filter((holder) => holder !== undefined)
     for (const holder of holders) this.#inWork.set(holder, this.#countOf(holder) + 1)
     return () => {
       for (const holder of holders) this.#leave(holder)
     }
-  }
-
-  #check(holder: string | Socket | undefined, most: number, whose: string): void {
-    if (holder === undefined || this.#countOf(holder) < most) return
-    throw new RequestError('overloaded', `Expected at most ${most} requests in work ${whose}.`)
   }
 
   #countOf(holder: string | Socket): number {

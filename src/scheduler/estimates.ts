@@ -21,7 +21,7 @@ export class Estimates {
   readonly #rules: PassRules
   readonly #cost: PassCost
   /** What was foretold of things as they are, by the question. */
-  readonly #told = new Map<string, number>()
+  readonly #told = new Map<unknown, number>()
   #toldUntil = 0
 
   constructor(
@@ -69,9 +69,9 @@ export class Estimates {
 
   /**
    * Until something will hold, if nobody else comes or leaves.
-   * @param question its name: it is answered once while things are as they are
+   * @param question what it is about: it is answered once while things are as they are
    */
-  msUntil(question: string, holds: (future: Forecast<Sequence>) => boolean): number {
+  msUntil(question: unknown, holds: (future: Forecast<Sequence>) => boolean): number {
     const now = performance.now()
     if (now >= this.#toldUntil) {
       this.#told.clear()

@@ -187,6 +187,18 @@ export class Scheduler {
     return this.#rules.passTokens
   }
 
+  /** Milliseconds until all of these have ended. */
+  msUntilGone(sequences: readonly Sequence[]): number {
+    return this.#estimates.msUntil(sequences, (future) => !sequences.some((sequence) => future.has(sequence)))
+  }
+
+  /** Milliseconds until one of a client's sequences has ended; undefined where it has none. */
+  msUntilOneEnds({ name }: Client): number | undefined {
+    const own = this.#admissions.interactive.all.filter(({ client }) => client?.name === name)
+    if (own.length === 0) return undefined
+    return this.#estimates.msUntil(`one of ${name} ends`, (future) => !own.every((one) => future.has(one)))
+  }
+
   /** Ends sequences early: `completed` when nobody needs the rest, else with the error its reader gets. */
   leave(sequences: readonly Sequence[], cancellation?: Cancellation): void {
     for (const sequence of sequences) {

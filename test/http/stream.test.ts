@@ -155,12 +155,20 @@ t.test('a message about an id in work that is refused leaves the work alone', as
   t.equal((await socket.readUntil(isLast)).at(-1).type, 'sequence-end')
 })
 
-t.test('a socket has so many requests in work and no more', async (t) => {
-  const { socket, denoiser } = await open(t, { limits: { maxSocketSequences: 2 } })
+t.test('a socket has so many texts in work and no more, and learns when it may have others', async (t) => {
+  const { socket, denoiser } = await open(t, { limits: { maxSocketSequences: 3 } })
   denoiser.hold()
-  for (const id of ['a', 'b', 'c']) socket.send({ type: 'completion', id, request: { max_tokens: 4 } })
+  const request = { max_tokens: 4, steps: 1 }
+  socket.send({ type: 'completion', id: 'a', request: { ...request, max_tokens: 40, steps: 40 } })
+  socket.send({ type: 'completion', id: 'b', request: { ...request, n: 2 } })
+  socket.send({ type: 'completion', id: 'c', request })
   const events = await socket.readUntil(({ type }) => type === 'error')
-  t.match(events.at(-1), { id: 'c', error: { code: 'overloaded', message: /at most 2 requests/ } })
+  const refused = { code: 'overloaded', message: /fewer than 3 texts/ }
+  t.match(events.at(-1), { id: 'c', error: refused, retry_after_ms: Number })
+  denoiser.release()
+  await socket.readUntil(({ type, id }) => type === 'sequence-end' && id === 'b')
+  socket.send({ type: 'completion', id: 'c', request })
+  t.ok(await socket.readUntil(({ type, id }) => type === 'sequence-end' && id === 'c'))
 })
 
 t.test('a socket that closes leaves nothing behind', async (t) => {
@@ -177,7 +185,7 @@ t.test('a socket that closes leaves nothing behind', async (t) => {
 })
 
 t.test('a socket that answers no ping is ended, one that does lives on', async (t) => {
-  const { address, app, socket } = await open(t, { limits: { heartbeatMs: 20 } })
+  const { address, app, socket } = await open(t, { limits: { heartbeatMs: 500 } })
   const deaf = new WebSocket(`${address.replace('http', 'ws')}/v1/stream`, { autoPong: false })
   await once(deaf, 'open')
   let pings = 0
