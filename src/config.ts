@@ -263,7 +263,8 @@ export const settings = {
     min: 1024,
     max: Number.MAX_SAFE_INTEGER,
     default: 10 * 1024 ** 3,
-    description: 'Most that all files of offline batches take together; a further one is refused.'
+    description:
+      'Most that all files and offline batches take together, 16 KiB for each of them included; a further one is refused.'
   }),
   maxBatchLines: integer({
     ...batches,

@@ -151,6 +151,12 @@ export function postTo(url: string, body: unknown, init: RequestInit = {}): Prom
   return fetch(url, { method: 'POST', headers, body: JSON.stringify(body), ...init })
 }
 
+export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = []
+  for await (const item of items) found.push(item)
+  return found
+}
+
 /** Gives the event loop turns until it is true. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await setImmediate()

@@ -1,3 +1,6 @@
+/** Questions to a queue that are open at once: it may be far away. */
+export const AT_ONCE = 32
+
 /** What `work` makes of each item, in the order of the items; it is at work on up to `many` of them at once. */
 export async function* ahead<T, R>(
   items: AsyncIterable<T>,

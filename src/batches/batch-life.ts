@@ -2,10 +2,10 @@
 import type { BatchObject, FileObject } from '../answers.js'
 import type { LineCounts } from './batch-queue.js'
 
-const ended: ReadonlySet<BatchObject['status']> = new Set(['completed', 'cancelled', 'expired'])
+export const endStates: readonly BatchObject['status'][] = ['completed', 'cancelled', 'expired']
 
 export function hasEnded({ status }: Pick<BatchObject, 'status'>): boolean {
-  return ended.has(status)
+  return endStates.includes(status)
 }
 
 const unitSeconds = { s: 1, m: 60, h: 3600, d: 86_400 }
@@ -33,7 +33,7 @@ export function isOver({ expires_at }: FileObject): boolean {
 }
 
 /** Seconds that a batch is known after it could have ended at the latest: 30 days. */
-const KEPT_SECONDS = 30 * 86_400
+export const KEPT_SECONDS = 30 * 86_400
 
 /** Nobody is told of the batch any more. */
 export function isForgotten(batch: BatchObject): boolean {

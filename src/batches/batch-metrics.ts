@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import { Counter, Gauge, type Registry } from 'prom-client'
-import { hasEnded } from './batch-life.js'
+import { AT_ONCE, ahead } from './ahead.js'
 import type { BatchQueue } from './batch-queue.js'
 
 /** Who asks for the metrics waits no longer for a queue that is far away, or hangs. */
@@ -39,10 +39,11 @@ export function countBatches(registry: Registry, queue: BatchQueue): void {
 }
 
 async function waitingLines(queue: BatchQueue): Promise<number> {
-  const running = (await queue.batches.list()).filter(({ batch }) => !hasEnded(batch))
-  const waiting = running.map(async ({ batch }) => {
+  const waiting = ahead(queue.batches.list({ ended: false }), AT_ONCE, async ({ batch }) => {
     const { completed, failed } = await queue.counts(batch.id)
     return batch.request_counts.total - completed - failed
   })
-  return (await Promise.all(waiting)).reduce((sum, count) => sum + count, 0)
+  let sum = 0
+  for await (const count of waiting) sum += count
+  return sum
 }

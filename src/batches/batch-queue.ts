@@ -43,11 +43,31 @@ export interface Lead {
   end(): Promise<void>
 }
 
+/** Which records are meant: all, or those that one of these is true of. */
+export interface Part {
+  readonly owner?: string | null | undefined
+  /** Batches that have not ended. */
+  readonly ended?: false
+  /** Batches that have not ended and read this file. */
+  readonly reads?: string
+  /** Those that nobody is told of any more. */
+  readonly over?: true
+}
+
+export interface From {
+  /** Behind this id. */
+  readonly after?: string
+  /** The newest first, unless it is asc. */
+  readonly order?: string
+}
+
+/** What each record takes of the room for data, beside its own length: so many of them there can be. */
+export const RECORD_BYTES = 16 * 1024
+
 /** Records by their id, which sort by age. */
 export interface Records<T> {
   get(id: string): Promise<T | undefined>
-  /** The newest first. */
-  list(): Promise<T[]>
+  list(part?: Part, from?: From): AsyncIterable<T>
   put(id: string, record: T): Promise<void>
   /** Nobody else changes it between: `change` is given what is there, and may be given it again. */
   change(id: string, change: (record: T) => T): Promise<T>
@@ -73,6 +93,8 @@ export interface BatchQueue {
   readonly files: Records<FileRecord>
   readonly batches: Records<BatchRecord>
 
+  /** Bytes that all files and records take. */
+  size(): Promise<number>
   /** Stores all of it, or nothing when the chunks end with an error. */
   write(fileId: string, chunks: AsyncIterable<Uint8Array>): Promise<void>
   read(fileId: string): AsyncIterable<Uint8Array>
@@ -94,4 +116,10 @@ export interface BatchQueue {
   result(batchId: string, line: number): Promise<BatchResult | undefined>
   counts(batchId: string): Promise<LineCounts>
   close(): Promise<void>
+}
+
+/** The id of a batch that has not ended and reads the file. */
+export async function readerOf(fileId: string, queue: BatchQueue): Promise<string | undefined> {
+  for await (const { batch } of queue.batches.list({ reads: fileId })) return batch.id
+  return undefined
 }

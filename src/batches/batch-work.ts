@@ -3,9 +3,8 @@ import { setTimeout } from 'node:timers/promises'
 import type { BatchResult } from '../answers.js'
 import { Cancellation, RequestError } from '../errors.js'
 import type { BatchLine } from '../schemas.js'
-import { hasEnded, isForgotten, isOver } from './batch-life.js'
 import { answered, type CheckLine, refused } from './batch-lines.js'
-import type { BatchQueue, TakenLine } from './batch-queue.js'
+import { type BatchQueue, readerOf, type TakenLine } from './batch-queue.js'
 import { leadBatch } from './lead-batch.js'
 
 export interface BatchWorkOptions {
@@ -113,11 +112,9 @@ export class BatchWork {
   /** Forgets batches that ended long ago, and removes files whose time is over, but for those that a batch still reads. */
   async #sweep(): Promise<void> {
     const { queue } = this.#options
-    const batches = (await queue.batches.list()).map(({ batch }) => batch)
-    for (const batch of batches) if (isForgotten(batch)) await queue.batches.delete(batch.id)
-    const needed = new Set(batches.filter((batch) => !hasEnded(batch)).map((batch) => batch.input_file_id))
-    for (const { file } of await queue.files.list()) {
-      if (needed.has(file.id) || !isOver(file)) continue
+    for await (const { batch } of queue.batches.list({ over: true })) await queue.batches.delete(batch.id)
+    for await (const { file } of queue.files.list({ over: true })) {
+      if (await readerOf(file.id, queue)) continue
       await queue.files.delete(file.id)
       await queue.erase(file.id)
     }

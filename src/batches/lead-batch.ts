@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import { RequestError } from '../errors.js'
-import { ahead } from './ahead.js'
+import { AT_ONCE, ahead } from './ahead.js'
 import { lineSeed, outputFileIds } from './batch-id.js'
 import { cutShort, endedAs, finalizing, hasEnded, unixTime } from './batch-life.js'
 import { type CheckLine, notRun, readLines, refused } from './batch-lines.js'
@@ -17,9 +17,6 @@ export interface LeadOptions {
 
 /** How often a batch is looked at: whether it is cancelled, or done. */
 const LOOK_MS = 200
-
-/** Questions to the queue that are open at once: it may be far away. */
-const AT_ONCE = 32
 
 const reasons = {
   cancelled: () => new RequestError('batch_cancelled', 'The batch was cancelled before this line was run.'),

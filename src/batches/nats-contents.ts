@@ -65,6 +65,10 @@ export class NatsContents {
     return this.#table.purge(`${fileId}.>`)
   }
 
+  async bytes(): Promise<number> {
+    return (await this.#table.size()).bytes
+  }
+
   /** Ids of files of which there is anything. */
   async list(): Promise<string[]> {
     const { found } = await this.#table.survey('>')

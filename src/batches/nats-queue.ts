@@ -2,22 +2,38 @@
 import type { BatchResult } from '../answers.js'
 import { RequestError } from '../errors.js'
 import { outputFileIds, timeOf } from './batch-id.js'
-import { hasEnded } from './batch-life.js'
+import { hasEnded, isForgotten, isOver } from './batch-life.js'
 import { refused } from './batch-lines.js'
-import type {
-  BatchQueue,
-  BatchRecord,
-  FileRecord,
-  Lead,
-  LineCounts,
-  QueuedLine,
-  TakenLine
+import {
+  type BatchQueue,
+  type BatchRecord,
+  type FileRecord,
+  type Lead,
+  type LineCounts,
+  type Part,
+  type QueuedLine,
+  RECORD_BYTES,
+  type TakenLine
 } from './batch-queue.js'
 import { NatsContents } from './nats-contents.js'
 import { NatsLink, type NatsOptions } from './nats-link.js'
 import { NatsRecords } from './nats-records.js'
 import { NatsResults } from './nats-results.js'
 import { NatsWork } from './nats-work.js'
+
+function isFileOf(record: FileRecord, { owner, over }: Part): boolean {
+  return (owner === undefined || record.owner === owner) && (over === undefined || isOver(record.file))
+}
+
+function isBatchOf({ owner, batch }: BatchRecord, part: Part): boolean {
+  const runs = !hasEnded(batch)
+  return (
+    (part.owner === undefined || owner === part.owner) &&
+    (part.ended === undefined || runs) &&
+    (part.reads === undefined || (runs && batch.input_file_id === part.reads)) &&
+    (part.over === undefined || isForgotten(batch))
+  )
+}
 
 /** No upload takes so long. */
 const UPLOAD_MS = 3_600_000
@@ -35,8 +51,8 @@ export class NatsQueue implements BatchQueue {
 
   private constructor(link: NatsLink) {
     this.#link = link
-    this.files = new NatsRecords(link, 'files')
-    this.batches = new NatsRecords(link, 'batches')
+    this.files = new NatsRecords(link, 'files', isFileOf)
+    this.batches = new NatsRecords(link, 'batches', isBatchOf)
     this.#contents = new NatsContents(link)
     this.#results = new NatsResults(link)
     this.#leads = new NatsWork(link, 'leads')
@@ -60,15 +76,20 @@ export class NatsQueue implements BatchQueue {
 
   /** Batches that were stored go on though their server ended before it said so; files that it did not finish are removed. */
   async #recover(): Promise<void> {
-    const wanted = new Set((await this.files.list()).map(({ file }) => file.id))
-    for (const { batch } of (await this.batches.list()).reverse()) {
-      if (hasEnded(batch)) continue
+    const wanted = new Set(await this.files.ids())
+    for await (const { batch } of this.batches.list({ ended: false }, { order: 'asc' })) {
       await this.begin(batch.id)
       for (const id of Object.values(outputFileIds(batch.id))) wanted.add(id)
     }
     for (const id of await this.#contents.list()) {
       if (!wanted.has(id) && Date.now() - timeOf(id) > UPLOAD_MS) await this.erase(id)
     }
+  }
+
+  async size(): Promise<number> {
+    const [files, batches] = await Promise.all([this.files.size(), this.batches.size()])
+    const records = files.bytes + batches.bytes + RECORD_BYTES * (files.messages + batches.messages)
+    return records + (await this.#contents.bytes())
   }
 
   write(fileId: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Records } from './batch-queue.js'
+import type { From, Part, Records } from './batch-queue.js'
 import type { NatsLink } from './nats-link.js'
 import { type Entry, NatsTable } from './nats-table.js'
 
@@ -6,9 +6,12 @@ import { type Entry, NatsTable } from './nats-table.js'
 export class NatsRecords<T> implements Records<T> {
   readonly #name: string
   readonly #table: NatsTable
+  readonly #isOf: (record: T, part: Part) => boolean
 
-  constructor(link: NatsLink, name: string) {
+  /** @param isOf whether a record is of the part */
+  constructor(link: NatsLink, name: string, isOf: (record: T, part: Part) => boolean) {
     this.#name = name
+    this.#isOf = isOf
     this.#table = new NatsTable(link, name)
   }
 
@@ -21,9 +24,25 @@ export class NatsRecords<T> implements Records<T> {
     return entry && parse(entry)
   }
 
-  async list(): Promise<T[]> {
-    const entries = await this.#table.list()
-    return entries.sort((a, b) => (a.key < b.key ? 1 : -1)).map((entry) => parse<T>(entry))
+  /** What is there when it is asked for. Of others nothing is kept, though all is read: NATS knows no index. */
+  async *list(part: Part = {}, { after, order }: From = {}): AsyncGenerator<T> {
+    const isBehind = (a: string, b: string) => (order === 'asc' ? a > b : a < b)
+    const found: { key: string; record: T }[] = []
+    for await (const entry of this.#table.list()) {
+      if (after !== undefined && !isBehind(entry.key, after)) continue
+      const record = parse<T>(entry)
+      if (this.#isOf(record, part)) found.push({ key: entry.key, record })
+    }
+    found.sort((a, b) => (isBehind(a.key, b.key) ? 1 : -1))
+    for (const { record } of found) yield record
+  }
+
+  async ids(): Promise<string[]> {
+    return (await this.#table.survey('*')).found
+  }
+
+  size(): ReturnType<NatsTable['size']> {
+    return this.#table.size()
   }
 
   async put(id: string, record: T): Promise<void> {

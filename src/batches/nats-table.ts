@@ -88,19 +88,21 @@ export class NatsTable {
     return { size: info?.state.messages ?? 0, found }
   }
 
+  async size(): Promise<{ messages: number; bytes: number }> {
+    return (await this.#link.manager.streams.info(this.#stream)).state
+  }
+
   /** All, in no order. */
-  async list(): Promise<Entry[]> {
+  async *list(): AsyncGenerator<Entry> {
     const consumer = await this.#link.client.consumers.get(this.#stream, {})
     try {
       const { num_pending } = await consumer.info(true)
-      if (num_pending === 0) return []
-      const entries: Entry[] = []
+      if (num_pending === 0) return
       for await (const message of await consumer.fetch({ max_messages: num_pending, expires: LIST_MS })) {
         const key = message.subject.slice(this.#prefix.length)
-        entries.push({ key, value: message.data, revision: message.seq })
+        yield { key, value: message.data, revision: message.seq }
         if (message.info.pending === 0) break // before it is time: some may have gone meanwhile
       }
-      return entries
     } finally {
       await consumer.delete()
     }

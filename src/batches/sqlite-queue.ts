@@ -8,7 +8,7 @@ import { type DatabaseSyncInstance as Database, DatabaseSync } from '@photostruc
 import type { BatchResult } from '../answers.js'
 import { RequestError } from '../errors.js'
 import { ConfigError } from '../setting.js'
-import { hasEnded } from './batch-life.js'
+import { endStates, hasEnded, KEPT_SECONDS } from './batch-life.js'
 import type {
   BatchQueue,
   BatchRecord,
@@ -34,13 +34,14 @@ const FORGOTTEN = 500
 const schema = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
-  CREATE TABLE IF NOT EXISTS files (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS batches (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS results (
     batch TEXT NOT NULL, line INTEGER NOT NULL, failed INTEGER NOT NULL, result TEXT NOT NULL,
     PRIMARY KEY (batch, line)
   ) WITHOUT ROWID;
 `
+
+const owner = "record ->> '$.owner'"
+const ended = `(record ->> '$.batch.status' IN ('${endStates.join("', '")}'))`
 
 export class SqliteQueue implements BatchQueue {
   readonly kind = 'sqlite'
@@ -60,8 +61,13 @@ export class SqliteQueue implements BatchQueue {
     this.#folder = folder
     this.#database = database
     this.#lock = lock
-    this.files = new SqliteRecords(database, 'files')
-    this.batches = new SqliteRecords(database, 'batches')
+    this.files = new SqliteRecords(database, 'files', { owner, over: "(record ->> '$.file.expires_at')" })
+    this.batches = new SqliteRecords(database, 'batches', {
+      owner,
+      ended,
+      reads: `CASE WHEN NOT ${ended} THEN record ->> '$.batch.input_file_id' END`,
+      over: `CASE WHEN ${ended} THEN (record ->> '$.batch.expires_at') + ${KEPT_SECONDS} END`
+    })
   }
 
   /** @throws {ConfigError} when the folder cannot be used, or another server uses it */
@@ -85,13 +91,16 @@ export class SqliteQueue implements BatchQueue {
 
   /** Takes up what another process left: batches go on, files that were not written whole are removed. */
   async #recover(): Promise<void> {
-    for (const { batch } of (await this.batches.list()).reverse()) {
-      if (hasEnded(batch)) await this.#forget(batch.id)
-      else await this.begin(batch.id)
-    }
+    for await (const { batch } of this.batches.list({ ended: false }, { order: 'asc' }))
+      await this.begin(batch.id)
+    for (const id of this.#batchesWithResults()) if (await this.#isOver(id)) await this.#forget(id)
     for (const name of await readdir(join(this.#folder, 'files'))) {
       if (!(await this.files.get(name))) await this.erase(name)
     }
+  }
+
+  async size(): Promise<number> {
+    return this.files.bytes + this.batches.bytes
   }
 
   async write(fileId: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
@@ -140,8 +149,7 @@ export class SqliteQueue implements BatchQueue {
   }
 
   async settle(batchId: string, line: number, result: BatchResult): Promise<void> {
-    const record = await this.batches.get(batchId)
-    if (!record || hasEnded(record.batch)) return
+    if (await this.#isOver(batchId)) return
     const counts = this.#countsOf(batchId)
     const failed = Number(result.error !== null)
     if (!this.#insert(batchId, line, failed, JSON.stringify(result))) return
@@ -162,6 +170,21 @@ export class SqliteQueue implements BatchQueue {
   async close(): Promise<void> {
     this.#database.close()
     this.#lock.close()
+  }
+
+  async #isOver(batchId: string): Promise<boolean> {
+    const record = await this.batches.get(batchId)
+    return !record || hasEnded(record.batch)
+  }
+
+  /** One by one: what each of them has is passed over. */
+  *#batchesWithResults(): Generator<string> {
+    const next = this.#database.prepare('SELECT min(batch) AS id FROM results WHERE batch > ?')
+    for (let id: string | null = ''; ; ) {
+      id = (next.get(id) as { id: string | null }).id
+      if (id === null) return
+      yield id
+    }
   }
 
   #row(batchId: string, line: number): { result: string } | undefined {

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { BatchList, BatchObject } from '../answers.js'
+import { AT_ONCE, ahead } from '../batches/ahead.js'
 import { isBatchId, isFileId, newBatchId } from '../batches/batch-id.js'
 import { cancelling, hasEnded, isOver, MAX_WINDOW_DAYS, windowSeconds } from '../batches/batch-life.js'
 import type { BatchRecord } from '../batches/batch-queue.js'
@@ -87,16 +88,19 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
 
   app.get(
     '/v1/batches',
-    { schema: { tags, summary: 'List batches', querystring: pageQuery({}), response: answers(BatchList) } },
+    {
+      schema: {
+        tags,
+        summary: 'List batches',
+        querystring: pageQuery('^([1-9][0-9]?|100)$', {}),
+        response: answers(BatchList)
+      }
+    },
     async (request) => {
       const owner = gate.access.keyName(request) ?? null
-      const own = (await queue.batches.list()).filter((record) => record.owner === owner)
-      const page = pageOf(
-        own.map((record) => ({ id: record.batch.id, record })),
-        request.query,
-        20
-      )
-      return { ...page, data: await Promise.all(page.data.map(({ record }) => tell(record))) }
+      const { limit = 20 } = request.query
+      const told = ahead(queue.batches.list({ owner }, request.query), AT_ONCE, tell)
+      return pageOf(told, Number(limit))
     }
   )
 

@@ -5,8 +5,8 @@ import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
 import { DeletedFile, FileList, FileObject } from '../answers.js'
 import { isFileId, newFileId } from '../batches/batch-id.js'
-import { hasEnded, isOver } from '../batches/batch-life.js'
-import type { FileRecord } from '../batches/batch-queue.js'
+import { isOver } from '../batches/batch-life.js'
+import { type FileRecord, readerOf } from '../batches/batch-queue.js'
 import { linesOf } from '../bounded-lines.js'
 import { RequestError } from '../errors.js'
 import { answers, refusals } from './answer-schemas.js'
@@ -72,7 +72,6 @@ export const fileRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
           const message = 'file: expected one that is not empty, got 0 bytes'
           throw new RequestError('invalid_request', message, { param: 'file' })
         }
-        await checkRoom({ queue, limits }, bytes, 'file')
         const created_at = unixTime()
         const expires_at = seconds === undefined ? null : created_at + seconds
         const file: FileObject = {
@@ -80,9 +79,11 @@ export const fileRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
           ...{ purpose: 'batch', status: 'processed' }
         }
         await queue.files.put(id, { owner: gate.access.keyName(request) ?? null, lines, file })
+        await checkRoom({ queue, limits }, 0, 'file') // of many that come at once none is overlooked
         return file
       } catch (error) {
         request.raw.unpipe().resume() // a rest that nobody reads keeps the connection, and the server, from closing
+        await queue.files.delete(id)
         await queue.erase(id)
         throw error
       }
@@ -95,18 +96,20 @@ export const fileRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
       schema: {
         tags,
         summary: 'List files',
-        querystring: pageQuery({ purpose: Type.Optional(FileObject.properties.purpose) }),
+        querystring: pageQuery('^([1-9][0-9]{0,3}|10000)$', {
+          purpose: Type.Optional(FileObject.properties.purpose)
+        }),
         response: answers(FileList)
       }
     },
     async (request) => {
       const owner = gate.access.keyName(request) ?? null
-      const { purpose } = request.query
-      const files = (await queue.files.list())
-        .filter((record) => record.owner === owner && !isOver(record.file))
-        .map(({ file }) => file)
-        .filter((file) => purpose === undefined || file.purpose === purpose)
-      return pageOf(files, request.query, 10_000)
+      const { purpose, limit = 10_000 } = request.query
+      async function* wanted() {
+        for await (const { file } of queue.files.list({ owner }, request.query))
+          if (!isOver(file) && (purpose === undefined || file.purpose === purpose)) yield file
+      }
+      return pageOf(wanted(), Number(limit))
     }
   )
 
@@ -141,14 +144,9 @@ export const fileRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
     { schema: { tags, summary: 'Delete a file', params, response: answers(DeletedFile) } },
     async (request): Promise<DeletedFile> => {
       const { id } = (await find(request.params.id, gate.access.keyName(request) ?? null)).file
-      const user = (await queue.batches.list()).find(
-        ({ batch }) => batch.input_file_id === id && !hasEnded(batch)
-      )
-      if (user) {
-        throw new RequestError(
-          'file_in_use',
-          `file: expected one that no batch reads, got that of ${user.batch.id}`
-        )
+      const reader = await readerOf(id, queue)
+      if (reader) {
+        throw new RequestError('file_in_use', `file: expected one that no batch reads, got that of ${reader}`)
       }
       await queue.files.delete(id)
       await queue.erase(id)

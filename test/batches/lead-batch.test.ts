@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { leadBatch } from '../../src/batches/lead-batch.js'
 import { SqliteQueue } from '../../src/batches/sqlite-queue.js'
 import { checkLine } from '../../src/http/batch-lines.js'
+import { all } from '../helper.js'
 import { line } from './batch-server.js'
 import { batchRecord } from './queue-contract.js'
 
@@ -48,7 +49,7 @@ t.test(
     await leadBatch(id, options)
     await late!.settle({ id: 'late', custom_id: '0', response: null, error: null })
     t.match(await queue.result(id, 1), { error: { code: 'batch_cancelled' } })
-    const [file] = await queue.files.list()
+    const [file] = await all(queue.files.list())
     t.match(file, { file: { id: /-error$/ } })
   }
 )
@@ -59,7 +60,7 @@ t.test('who leads a batch that another has ended meanwhile writes nothing', asyn
   await queue.settle(id, 1, { id: 'r', custom_id: '0', response: null, error: null })
   queue.result = async () => undefined
   await t.rejects(leadBatch(id, options), /expected a result of each line/)
-  t.same(await queue.files.list(), [])
+  t.same(await all(queue.files.list()), [])
   queue.result = result
 })
 

@@ -11,6 +11,7 @@ import { NatsQueue } from '../../src/batches/nats-queue.js'
 import { parseNatsUrl } from '../../src/batches/nats-url.js'
 import { ROOM } from '../../src/batches/nats-work.js'
 import { Metrics } from '../../src/metrics.js'
+import { all } from '../helper.js'
 import { NatsServer, noNats } from './nats-server.js'
 import { batchRecord, fileRecord, queuedLine, resultOf, testQueue } from './queue-contract.js'
 
@@ -290,7 +291,7 @@ t.test('a NATS server that cannot be used is refused in a line, without what is 
   const plain = await NatsServer.start(t, [])
   const guarded = await NatsServer.start(t, ['--jetstream', '--user', 'me', '--pass', 'se/cret'])
   const where = guarded.url.slice('nats://'.length)
-  await (await open(t, `nats://me:se%2Fcret@${where}`)).batches.list()
+  await all((await open(t, `nats://me:se%2Fcret@${where}`)).batches.list())
   const refused = async (url: string, reason: string) => {
     const server = url.slice(url.indexOf('@') + 1).replace('nats://', '')
     await t.rejects(open(t, url), {

@@ -2,9 +2,18 @@
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import type { Test } from 'tap'
-import type { BatchObject, BatchResult } from '../../src/answers.js'
+import type { BatchObject, BatchResult, FileObject } from '../../src/answers.js'
 import { newBatchId, newFileId } from '../../src/batches/batch-id.js'
-import type { BatchQueue, BatchRecord, FileRecord, QueuedLine } from '../../src/batches/batch-queue.js'
+import {
+  type BatchQueue,
+  type BatchRecord,
+  type FileRecord,
+  type From,
+  type Part,
+  type QueuedLine,
+  RECORD_BYTES
+} from '../../src/batches/batch-queue.js'
+import { all } from '../helper.js'
 
 const { signal: never } = new AbortController()
 
@@ -20,9 +29,9 @@ export function batchRecord(id = newBatchId(), changes: Partial<BatchObject> = {
   return { owner: null, batch, seed: 1, outputSeconds: null }
 }
 
-export function fileRecord(id = newFileId()): FileRecord {
+export function fileRecord(id = newFileId(), changes: Partial<FileObject> = {}): FileRecord {
   const about = { bytes: 1, created_at: 1, expires_at: null, filename: 'a', purpose: 'batch' as const }
-  return { owner: null, lines: 1, file: { id, object: 'file', status: 'processed', ...about } }
+  return { owner: null, lines: 1, file: { id, object: 'file', status: 'processed', ...about, ...changes } }
 }
 
 export function queuedLine(batchId: string, line: number): QueuedLine {
@@ -47,7 +56,7 @@ export async function testQueue(t: Test, open: (t: Test) => Promise<BatchQueue>)
       for (const id of ids) await files.put(id, fileRecord(id))
       t.same(await files.get(ids[0]!), fileRecord(ids[0]))
       t.equal(await files.get('file-none'), undefined)
-      const listed = (await files.list()).map(({ file }) => file.id).filter((id) => ids.includes(id))
+      const listed = (await all(files.list())).map(({ file }) => file.id).filter((id) => ids.includes(id))
       t.same(listed, [...ids].reverse())
       await files.delete(ids[0]!)
       t.equal(await files.get(ids[0]!), undefined)
@@ -59,6 +68,58 @@ export async function testQueue(t: Test, open: (t: Test) => Promise<BatchQueue>)
       await t.rejects(batches.change('batch_none', addOne))
     }
   )
+
+  await t.test('records are listed by owner and by what they are for, from any of them on', async (t) => {
+    const { files, batches } = await open(t)
+    const ids = Array.from({ length: 100 }, newBatchId).sort()
+    const ofOwner = (owner: string) => ids.filter((_, i) => (i % 2 === 0 ? 'ann' : 'bob') === owner)
+    const input_file_id = newFileId()
+    const [past, future] = [1, 2 ** 40]
+    for (const [i, id] of ids.entries()) {
+      const status = i < 10 ? 'in_progress' : 'completed'
+      const expires_at = i % 10 === 0 ? past : future
+      const record = batchRecord(id, { status, expires_at, ...(i % 10 === 5 && { input_file_id }) })
+      await batches.put(id, { ...record, owner: i % 2 === 0 ? 'ann' : 'bob' })
+    }
+    const list = async (part?: Part, from?: From) =>
+      (await all(batches.list(part, from))).map(({ batch }) => batch.id)
+    t.same(await list(), [...ids].reverse())
+    t.same(await list({ owner: 'ann' }, { order: 'asc' }), ofOwner('ann'))
+    t.same(await list({ owner: 'bob' }, { after: ids[51]! }), ofOwner('bob').slice(0, 25).reverse())
+    t.same(await list({ owner: 'ann' }, { after: ids[50]!, order: 'asc' }), ofOwner('ann').slice(26))
+    t.same(await list({ owner: null }), [])
+    t.same(await list({ ended: false }, { order: 'asc' }), ids.slice(0, 10))
+    t.same(await list({ reads: input_file_id }), [ids[5]])
+    const long = ids.filter((_, i) => i >= 10 && i % 10 === 0)
+    t.same(await list({ over: true }, { order: 'asc' }), long)
+    await batches.change(ids[5]!, (now) => ({ ...now, batch: { ...now.batch, status: 'cancelled' } }))
+    t.same(await list({ reads: input_file_id }), [])
+
+    const [kept, gone] = [fileRecord(), fileRecord(undefined, { expires_at: past })]
+    for (const record of [kept, gone]) await files.put(record.file.id, record)
+    t.same(await all(files.list({ over: true })), [gone])
+    t.equal((await all(files.list({ owner: null }))).length, 2)
+  })
+
+  await t.test('what is kept has a size, and each record counts', async (t) => {
+    const queue = await open(t)
+    const empty = await queue.size()
+    const grown = async () => (await queue.size()) - empty
+    const bytes = 200_000
+    const id = newFileId()
+    await queue.write(id, Readable.from([Buffer.alloc(bytes)]))
+    await queue.files.put(id, fileRecord(id, { bytes }))
+    const least = bytes + RECORD_BYTES
+    t.ok((await grown()) >= least && (await grown()) < least + 2000, `${await grown()}`)
+    const record = batchRecord()
+    for (let times = 0; times < 2; times++) await queue.batches.put(record.batch.id, record)
+    await queue.batches.change(record.batch.id, (now) => ({ ...now, owner: 'ann' }))
+    t.ok((await grown()) >= least + RECORD_BYTES && (await grown()) < least + RECORD_BYTES + 4000)
+    await queue.files.delete(id)
+    await queue.erase(id)
+    await queue.batches.delete(record.batch.id)
+    t.equal(await grown(), 0)
+  })
 
   await t.test('a file is stored whole, or not at all', async (t) => {
     const queue = await open(t)

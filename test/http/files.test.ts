@@ -5,7 +5,7 @@ import t from 'tap'
 import type { FileObject } from '../../src/answers.js'
 import { ApiKeys, newKey, parseKey } from '../../src/api-keys.js'
 import { batchServer, create, line, start, upload } from '../batches/batch-server.js'
-import { until } from '../helper.js'
+import { all, until } from '../helper.js'
 
 const text = `${line('a', { prompt: ' red' })}\n`
 const get = (url: string) => fetch(url).then((answer) => answer.json())
@@ -73,7 +73,7 @@ t.test('a form that is wrong is refused by its field, and nothing is kept of it'
   t.match(await (await named('a'.repeat(256), text)).json(), {
     error: { param: 'file', message: /^file: expected a name of at most 255 characters, got "a{255}…"$/ }
   })
-  t.same(await queue.files.list(), [])
+  t.same(await all(queue.files.list()), [])
   t.equal((await named('a'.repeat(255), text)).status, 200)
 })
 
@@ -83,24 +83,36 @@ t.test('a file over the limit is refused with its size, and one at the limit is 
   t.match(answer, { status: 413, body: { error: { code: 'body_too_large', param: 'file' } } })
   t.equal(answer.body.error.message, 'file: expected at most 300000 bytes, got 2000000')
   t.equal((await upload(url, 'x'.repeat(300_000))).status, 200)
-  t.equal((await queue.files.list()).length, 1)
+  t.equal((await all(queue.files.list())).length, 1)
 })
 
 t.test('all files together have a limit, and who deletes one may send another', async (t) => {
-  const { url, queue } = await batchServer(t, { limits: { maxDataBytes: 250 } })
-  const first = (await upload(url, 'x'.repeat(200))).body
+  const { url, queue } = await batchServer(t, { limits: { maxDataBytes: 100_000 } })
+  const first = (await upload(url, 'x'.repeat(50_000))).body
   t.match(await create(url, { input_file_id: first.id }), {
     status: 413,
-    body: { error: { code: 'storage_full', param: 'input_file_id', message: /250 bytes, got 400/ } }
+    body: { error: { code: 'storage_full', param: 'input_file_id', message: /100000 bytes, got 116\d\d\d;/ } }
   })
-  const answer = await upload(url, 'x'.repeat(100))
+  const answer = await upload(url, 'x'.repeat(30_000))
   t.match(answer, {
     status: 413,
-    body: { error: { code: 'storage_full', param: 'file', message: /250 bytes, got 300/ } }
+    body: { error: { code: 'storage_full', param: 'file', message: /100000 bytes, got 113\d\d\d;/ } }
   })
-  t.equal((await queue.files.list()).length, 1)
+  t.equal((await all(queue.files.list())).length, 1)
   await fetch(`${url}/v1/files/${first.id}`, { method: 'DELETE' })
-  t.equal((await upload(url, 'x'.repeat(250))).status, 200)
+  t.equal((await upload(url, 'x'.repeat(60_000))).status, 200)
+})
+
+t.test('files and batches that are next to nothing come to an end, too', async (t) => {
+  const { url, queue } = await batchServer(t, { idle: true, limits: { maxDataBytes: 100_000 } })
+  const { id } = (await upload(url, text)).body
+  const made = async (make: () => Promise<{ status: number }>) => {
+    for (let count = 0; ; count++) if ((await make()).status !== 200) return count
+  }
+  t.equal(await made(() => create(url, { input_file_id: id })), 5)
+  t.equal(await made(() => upload(url, 'x')), 0)
+  t.equal((await all(queue.batches.list())).length, 5)
+  t.equal((await all(queue.files.list())).length, 1)
 })
 
 /** What the file system says when the first chunk is written and the second one has no room. */
@@ -123,7 +135,7 @@ t.test('nothing is kept of a file whose client leaves while it sends', async (t)
   await until(() => kept().length === 1)
   request.destroy()
   await until(() => kept().length === 0)
-  t.same(await queue.files.list(), [])
+  t.same(await all(queue.files.list()), [])
 })
 
 t.test('a disk that is full is not the fault of the client, and is told without a path', async (t) => {
@@ -134,7 +146,7 @@ t.test('a disk that is full is not the fault of the client, and is told without 
   t.match({ status, body }, { status: 507, body: { error: { code: 'disk_full', type: 'server_error' } } })
   t.notMatch(JSON.stringify(body), /ENOSPC|data/)
   t.same(readdirSync(join(folder, 'files')), [])
-  t.same(await queue.files.list(), [])
+  t.same(await all(queue.files.list()), [])
 })
 
 t.test('a file is gone when its time is over, but stays while a batch reads it', async (t) => {

@@ -6,10 +6,13 @@ import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { DatabaseSync } from '@photostructure/sqlite'
 import t from 'tap'
 import type { BatchResult, Completion } from '../../src/answers.js'
+import { SqliteQueue } from '../../src/batches/sqlite-queue.js'
 import { ended, line, look, results, start } from '../batches/batch-server.js'
-import { post, startServer, TOYS } from './server-process.js'
+import { batchRecord } from '../batches/queue-contract.js'
+import { post, startServer, startServerWith, TOYS } from './server-process.js'
 
 const run = promisify(execFile)
 const docs = readFileSync('docs/batches.md', 'utf8')
@@ -35,6 +38,27 @@ t.test('the examples of the docs run', async (t) => {
     error: { line: 2, param: 'template[0].mask' },
     response: { status_code: 400 }
   })
+})
+
+t.test('more batches than memory holds neither stop a server nor keep it from starting', async (t) => {
+  const data = t.testdir()
+  const queue = await SqliteQueue.open(data)
+  await queue.close()
+  const database = new DatabaseSync(join(data, 'batches.db'))
+  const insert = database.prepare('INSERT INTO batches (id, record) VALUES (?, ?)')
+  database.exec('BEGIN')
+  for (let i = 0; i < 2000; i++) {
+    const record = batchRecord(undefined, { metadata: { a: 'x'.repeat(50_000) } })
+    insert.run(record.batch.id, JSON.stringify(record))
+  }
+  database.exec('COMMIT')
+  database.close()
+  const env = { NODE_OPTIONS: '--max-old-space-size=96' }
+  const { url } = await startServerWith(t, { env }, ...TOYS, '--data', data)
+  const list = await (await fetch(`${url}/v1/batches?limit=3`)).json()
+  t.match(list, { data: [{}, {}, {}], has_more: true })
+  t.equal((await fetch(`${url}/metrics`)).status, 200)
+  t.equal((await fetch(`${url}/v1/batches?limit=101`)).status, 400)
 })
 
 const lines = Array.from({ length: 400 }, (_, seed) =>
