@@ -1,6 +1,8 @@
 import { type FastifyInstance, type FastifyServerOptions, fastify, LogController } from 'fastify'
 import type { Certificate } from './credentials.js'
 import { RequestError } from './errors.js'
+import { limitAddressConnections } from './http/address-connections.js'
+import { followAnswers } from './http/answers-under-way.js'
 import { batchApi } from './http/batch-api.js'
 import { completionRoutes } from './http/completions.js'
 import { answerError } from './http/error-answer.js'
@@ -17,7 +19,6 @@ import { generateRoutes } from './http/open-inference/generate.js'
 import { openInferenceHealthRoutes } from './http/open-inference/health.js'
 import { inferRoutes } from './http/open-inference/infer.js'
 import { metadataRoutes } from './http/open-inference/metadata.js'
-import { closePipelinedAnswers } from './http/pipelined-answers.js'
 import { playgroundRoutes } from './http/playground.js'
 import { requestId } from './http/request-id.js'
 import { logRequests } from './http/request-log.js'
@@ -45,6 +46,8 @@ export interface AppOptions extends Omit<HttpOptions, 'gate' | 'traces'> {
 
 /** A client has this long to send its whole request. */
 const REQUEST_TIMEOUT_MS = 60_000
+/** And this long for its part of a TLS handshake. */
+const HANDSHAKE_TIMEOUT_MS = 10_000
 
 /** The HTTP server around an engine. It listens to nothing yet. */
 export async function buildApp({
@@ -58,7 +61,7 @@ export async function buildApp({
   const { limits, engine, metrics } = rest
   const app: FastifyInstance = fastify({
     logger,
-    https: certificate ?? null,
+    https: certificate ? { ...certificate, handshakeTimeout: HANDSHAKE_TIMEOUT_MS } : null,
     trustProxy: trustProxy.length > 0 && [...trustProxy],
     logController: new LogController({ disableRequestLogging: true }), // logRequests writes one line each
     genReqId: requestId,
@@ -83,6 +86,7 @@ export async function buildApp({
   const routes = new RouteTable(app)
   app.decorate('metrics', metrics)
   logRequests(app, metrics, gate.access)
+  app.addHook('onRequest', async (request) => gate.checkHost(request))
   app.setErrorHandler(answerError)
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?', 1)[0]!
@@ -100,7 +104,9 @@ export async function buildApp({
   await app.register(playgroundRoutes)
   app.server.maxConnections = limits.maxConnections
   app.server.on('drop', () => metrics.countCut('full'))
-  closePipelinedAnswers(app.server)
+  const most = limits.maxAddressConnections ?? Math.ceil(limits.maxConnections / 4)
+  limitAddressConnections(app.server, { most, trustProxy }, () => metrics.countCut('address'))
+  followAnswers(app)
   cutStalledReaders(app.server, limits.readerTimeoutMs, () => metrics.countCut('stalled'))
   await app.ready()
   return app

@@ -214,6 +214,17 @@ export const settings = {
     default: 4096,
     description: 'Connections that may be open; a further one is closed at once.'
   }),
+  maxAddressConnections: optional(
+    integer({
+      ...limits,
+      min: 1,
+      max: MAX_INTEGER,
+      default: 1024,
+      description:
+        'The same of one address, or of 64 bits of IPv6; a trusted proxy may open as many as there are.'
+    }),
+    'a quarter of --max-connections'
+  ),
   data: optional(
     text({
       ...batches,

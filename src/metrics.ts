@@ -69,8 +69,8 @@ export class Metrics {
     this.#errors.inc({ code })
   }
 
-  /** Counts a connection that was ended: it was one too many, or its client did not read. */
-  countCut(reason: 'full' | 'stalled'): void {
+  /** Counts a connection that was ended: it was one too many, in all or of its address, or its client did not read. */
+  countCut(reason: 'full' | 'address' | 'stalled'): void {
     this.#cuts.inc({ reason })
   }
 

@@ -1,5 +1,3 @@
-import { once } from 'node:events'
-import { connect } from 'node:net'
 import { Writable } from 'node:stream'
 import t from 'tap'
 import { build, listen, post, postTo, until } from './helper.js'
@@ -18,6 +16,7 @@ t.test('a path that is not there and a method that a path does not take', async 
   t.equal((await app.inject({ method: 'PUT', url: '/v1/models/table' })).statusCode, 405)
   t.equal((await app.inject('/v1/models/%E0%A4%A')).json().error.code, 'invalid_request')
   t.equal((await app.inject('/docs/unknown.js')).json().error.code, 'route_not_found')
+  t.equal((await app.inject('/docs/static/unknown.js')).json().error.code, 'route_not_found')
 })
 
 t.test('a body that is not JSON', async (t) => {
@@ -72,15 +71,6 @@ t.test('a body over the limit is refused by a real server, whole or in chunks', 
   const chunks = new Blob([JSON.stringify({ prompt: 'a'.repeat(20_000) })]).stream()
   const init = { body: chunks, duplex: 'half' } as RequestInit
   t.equal((await postTo(url, undefined, init)).status, 413)
-})
-
-t.test('what is not HTTP gets an answer of the same shape', async (t) => {
-  const { app } = await build(t)
-  const { port } = new URL(await listen(app))
-  const socket = connect(Number(port), '127.0.0.1')
-  socket.end('NONSENSE\r\n\r\n')
-  const [answer] = await once(socket.setEncoding('utf8'), 'data')
-  t.match(answer, /^HTTP\/1\.1 400 [\s\S]*"code":"invalid_request"/)
 })
 
 t.test('a full queue answers 429 with the time to come back', async (t) => {

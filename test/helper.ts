@@ -106,6 +106,7 @@ export async function build(t: Test, options: BuildOptions = {}) {
       heartbeatMs: 60_000,
       readerTimeoutMs: 60_000,
       maxConnections: 1000,
+      maxAddressConnections: null,
       maxFileBytes: 100_000,
       maxDataBytes: 10_000_000,
       maxBatchLines: 1000,

@@ -13,6 +13,7 @@ import { type FirstChild, startFirst } from './first-child.js'
 import type { Manifest } from './manifest.js'
 import { checkModelFiles } from './model-files.js'
 import { warmUpPass } from './warm-up-pass.js'
+import { withoutPaths } from './without-paths.js'
 
 export interface DenoiserOptions {
   readonly device: 'auto' | Device
@@ -42,7 +43,7 @@ export class RemoteDenoiser implements Denoiser {
   readonly manifest: Manifest
   readonly device: Device
   readonly parallel = 1
-  /** Why `auto` chose the CPU. */
+  /** Why `auto` chose the CPU, as all that clients are told: without paths, which the log has. */
   readonly fallback: string | null
   readonly #options: ChildOptions
   readonly #log: DenoiserOptions['log']
@@ -59,7 +60,7 @@ export class RemoteDenoiser implements Denoiser {
   ) {
     this.manifest = options.manifest
     this.device = options.device
-    this.fallback = fallback
+    this.fallback = fallback && withoutPaths(fallback, options.folder)
     this.#options = options
     this.#log = log
     this.#closing = closing
@@ -97,7 +98,8 @@ export class RemoteDenoiser implements Denoiser {
   }
 
   get outage(): Outage | undefined {
-    return this.#circuit.outage
+    const outage = this.#circuit.outage
+    return outage && { ...outage, reason: withoutPaths(outage.reason, this.#options.folder) }
   }
 
   /** Passes run in the order in which they come; one that waits lies ready in the process. */
@@ -111,9 +113,14 @@ export class RemoteDenoiser implements Denoiser {
       } catch (error) {
         this.#throwIfClosed()
         if (error instanceof NotBegun) continue
-        // A process that ended is counted when it is seen to end.
-        if (!(error instanceof DenoiserLost)) this.#fail((error as Error).message)
-        throw error
+        const failure = error as Error
+        // A process that ended is counted, and logged, when it is seen to end; what was refused did not fail.
+        if (!(failure instanceof DenoiserLost || this.outage)) {
+          this.#log('warn', `${this.manifest.name}: a pass failed: ${failure.message}`)
+          this.#fail(failure.message)
+        }
+        failure.message = withoutPaths(failure.message, this.#options.folder)
+        throw failure
       }
     }
   }

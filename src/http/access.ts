@@ -29,6 +29,11 @@ export class Access {
     throw new RequestError('unauthenticated', `authorization: expected "Bearer" and a key, got ${got}`)
   }
 
+  /** Whether a secret came that is no key's. */
+  isGuess(request: FastifyRequest): boolean {
+    return this.#keys !== undefined && secretOf(request) !== undefined && !this.keyOf(request)
+  }
+
   /** The name of the key; undefined where there is none. */
   keyName(request: FastifyRequest): string | undefined {
     return this.keyOf(request)?.name

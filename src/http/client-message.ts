@@ -4,6 +4,7 @@ import { type ClientMessage, clientMessages } from '../messages.js'
 import { inWords } from '../schema-words.js'
 import { ref } from '../schemas.js'
 import { parseJson } from './json-text.js'
+import { jsonType } from './json-type.js'
 import { type Finding, validationError } from './validation-error.js'
 
 /** Made once: the framework keeps one compiled validator for each schema object. */
@@ -21,13 +22,13 @@ const isType = (type: unknown): type is keyof typeof schemas =>
  * @throws {RequestError}
  */
 export function checkMessage(message: unknown, request: FastifyRequest): ClientMessage {
-  if (typeof message !== 'object' || message === null || Array.isArray(message)) {
-    throw new RequestError('invalid_request', `message: expected an object, got ${typeof message}`)
+  if (jsonType(message) !== 'object') {
+    throw new RequestError('invalid_request', `message: expected an object, got ${jsonType(message)}`)
   }
   const { type } = message as { type?: unknown }
   if (!isType(type)) {
     const expected = inWords({ enum: Object.keys(schemas) })
-    const got = typeof type === 'string' ? JSON.stringify(type.slice(0, 40)) : typeof type
+    const got = typeof type === 'string' ? JSON.stringify(type.slice(0, 40)) : jsonType(type)
     throw new RequestError('invalid_request', `type: expected ${expected}, got ${got}`, { param: 'type' })
   }
   const validate = request.compileValidationSchema(schemas[type])

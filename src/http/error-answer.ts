@@ -49,6 +49,12 @@ export function toRequestError(error: unknown, request: FastifyRequest): Request
   return error
 }
 
+/** What the framework refuses by a status of its own. */
+const codes: Readonly<Record<number, ErrorCode>> = {
+  412: 'precondition_failed',
+  416: 'range_not_satisfiable'
+}
+
 function fromFramework(error: FastifyError, { headers, log, routeOptions }: FastifyRequest): RequestError {
   if (error.validation) return validationError(error.validation as unknown as Finding[])
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
@@ -61,7 +67,8 @@ function fromFramework(error: FastifyError, { headers, log, routeOptions }: Fast
     return new RequestError('unsupported_media_type', message)
   }
   const status = error.statusCode ?? 500
-  if (status >= 400 && status < 500) return new RequestError('invalid_request', error.message)
+  if (status >= 400 && status < 500)
+    return new RequestError(codes[status] ?? 'invalid_request', error.message)
   log.error({ err: error }, 'unexpected error')
   return new RequestError('internal_error', 'The server failed unexpectedly; its log says more.')
 }

@@ -25,6 +25,16 @@ export interface Gate {
    * @throws {RequestError}
    */
   enter(request: FastifyRequest): Promise<void>
+  /**
+   * What every request passes: pages that made their name point here are held off where nothing else does it.
+   * @throws {RequestError}
+   */
+  checkHost(request: FastifyRequest): void
+  /**
+   * What requests for numbers pass before their key is judged.
+   * @throws {RequestError}
+   */
+  countGuess(request: FastifyRequest): Promise<void>
 }
 
 export async function buildGate(app: FastifyInstance, options: GateOptions, engine: Engine): Promise<Gate> {
@@ -38,6 +48,12 @@ export async function buildGate(app: FastifyInstance, options: GateOptions, engi
       origins.check(request)
       await countRequest(request) // before the key is judged: guesses count
       access.demand(request, 'text')
+    },
+    checkHost(request) {
+      if (options.local && !options.keys) origins.checkHost(request)
+    },
+    async countGuess(request) {
+      if (access.isGuess(request)) await countRequest(request)
     }
   }
 }

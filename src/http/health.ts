@@ -41,6 +41,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (
       }
     },
     async (request, reply) => {
+      await gate.countGuess(request)
       const tells = gate.access.may(request, 'metrics')
       const models = (tells ? engine.models : []).map(({ name, denoiser, scheduler }) => {
         const { ready, device, fallback, restarts } = denoiser

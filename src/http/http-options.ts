@@ -12,6 +12,8 @@ export interface HttpLimits {
   readonly maxSocketSequences: number
   /** Connections that may be open; a further one is closed at once. */
   readonly maxConnections: number
+  /** The same of one address; null is a quarter of them. */
+  readonly maxAddressConnections: number | null
   /** A client that takes nothing of what waits for it for so long is cut off. */
   readonly readerTimeoutMs: number
   /** Largest file of an offline batch, in bytes and in lines. */

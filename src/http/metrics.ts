@@ -13,7 +13,10 @@ const schema = {
 }
 
 export const metricRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, { metrics, gate }) => {
-  app.addHook('onRequest', async (request) => gate.access.demand(request, 'metrics'))
+  app.addHook('onRequest', async (request) => {
+    await gate.countGuess(request)
+    gate.access.demand(request, 'metrics')
+  })
   app.get('/metrics', { schema, logLevel: 'warn' }, async (_request, reply) => {
     reply.header('content-type', metrics.registry.contentType)
     return metrics.registry.metrics()

@@ -2,6 +2,7 @@ import fastifyRateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { RequestError } from '../errors.js'
 import type { Access } from './access.js'
+import { networkOf } from './network-of.js'
 
 /** @throws {RequestError} when a client has asked too often */
 export type CountRequest = (request: FastifyRequest) => Promise<void>
@@ -19,7 +20,7 @@ export async function limitRate(
     timeWindow: 60_000,
     keyGenerator: (request) => {
       const name = access.keyName(request)
-      return name === undefined ? `address ${request.ip}` : `key ${name}`
+      return name === undefined ? `address ${networkOf(request.ip)}` : `key ${name}`
     }
   })
   return async (request) => {

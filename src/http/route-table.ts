@@ -23,7 +23,7 @@ export class RouteTable {
   /** Why nothing answers to this. */
   refusal(method: string, path: string): RequestError {
     const methods = this.methodsOf(path)
-    return methods.length > 0
+    return methods.length > 0 && !methods.includes(method)
       ? new RequestError('method_not_allowed', `${path}: expected ${methods.join(' or ')}, got ${method}`)
       : new RequestError(
           'route_not_found',

@@ -30,5 +30,9 @@ export async function addSecurityHeaders(
     strictTransportSecurity: tls ? { maxAge: 31_536_000, includeSubDomains: false } : false
   })
   if (allowOrigin.length === 0) return
-  await app.register(fastifyCors, { origin: [...allowOrigin], exposedHeaders: readable })
+  await app.register(fastifyCors, {
+    origin: [...allowOrigin],
+    methods: ['GET', 'HEAD', 'POST', 'DELETE'],
+    exposedHeaders: readable
+  })
 }

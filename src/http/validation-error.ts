@@ -2,6 +2,7 @@
 import { RequestError } from '../errors.js'
 import { inWords, type JsonSchema } from '../schema-words.js'
 import { nearestName } from './edit-distance.js'
+import { jsonType } from './json-type.js'
 
 /** One finding of the validator (ajv in its verbose form). */
 export interface Finding {
@@ -49,7 +50,7 @@ function innermost(findings: readonly Finding[]): Finding {
 
 function hasTypeOf(schema: JsonSchema, value: unknown): boolean {
   if (schema.anyOf) return schema.anyOf.some((branch) => hasTypeOf(branch, value))
-  const type = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value
+  const type = jsonType(value)
   return schema.type === 'integer' ? type === 'number' : schema.type === type
 }
 

@@ -13,7 +13,7 @@ interface Question {
 const faults: Readonly<Record<string, (id: number) => void>> = {
   crash: () => process.exit(7),
   hang: () => {},
-  failure: (id) => process.send!({ id, type: 'failed', name: 'Error', message: 'no memory' })
+  failure: (id) => process.send!({ id, type: 'failed', name: 'Error', message: `${folder}/x: no memory` })
 }
 
 const [answer] = process.listeners('message')

@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { WebSocket } from 'ws'
+import { ApiKeys } from '../../src/api-keys.js'
+import type { GateOptions } from '../../src/http/gate.js'
 import { build, listen } from '../helper.js'
 
 t.test('pages of other origins are refused, on REST and WebSocket', async (t) => {
@@ -27,6 +29,25 @@ t.test('a name that was made to point at this machine is not its own', async (t)
   t.equal((await anywhere.app.inject({ url: '/v1/models', headers })).statusCode, 200)
 })
 
+t.test(
+  'a page whose name was made to point at this machine reads nothing where no key is asked for',
+  async (t) => {
+    const asker = async (security: Partial<GateOptions>) => {
+      const { app } = await build(t, { security })
+      return async (url: string, host: string) => (await app.inject({ url, headers: { host } })).statusCode
+    }
+    const local = await asker({ allowOrigin: ['https://app.example'] })
+    for (const url of ['/v1/models', '/metrics', '/health/ready', '/', '/nowhere']) {
+      for (const host of ['evil.example', 'evil.example:8080', 'localhost.evil.example', 'not a host'])
+        t.equal(await local(url, host), 403, `${url} of ${host}`)
+    }
+    for (const host of ['localhost:8080', '127.0.0.1', '[::1]:8080', 'app.example'])
+      t.equal(await local('/metrics', host), 200, host)
+    t.equal(await (await asker({ local: false }))('/metrics', 'fewstep.example'), 200)
+    t.equal(await (await asker({ keys: new ApiKeys([]) }))('/metrics', 'evil.example'), 401)
+  }
+)
+
 t.test('an allowed origin may ask and read, any other gets no CORS header', async (t) => {
   const { app } = await build(t, { security: { allowOrigin: ['https://app.example'] } })
   const ask = (origin: string) => app.inject({ url: '/v1/models', headers: { origin } })
@@ -48,6 +69,7 @@ t.test('an allowed origin may ask and read, any other gets no CORS header', asyn
   })
   t.equal(preflight.statusCode, 204)
   t.match(preflight.headers['access-control-allow-headers'], /authorization/)
+  t.match(preflight.headers['access-control-allow-methods'], /DELETE/)
   t.equal((await app.inject('/v1/nowhere')).statusCode, 404)
 })
 

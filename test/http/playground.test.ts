@@ -26,6 +26,18 @@ t.test('the client and the typefaces are files of this server, too', async (t) =
   for (const path of typefaces) t.equal((await app.inject(`/${path}`)).headers['content-type'], 'font/woff2')
 })
 
+t.test('a part that a file has not, or another file than was meant, is refused by name', async (t) => {
+  const { app } = await build(t)
+  for (const [headers, status, code] of [
+    [{ range: 'bytes=9999999-' }, 416, 'range_not_satisfiable'],
+    [{ 'if-match': '"another"' }, 412, 'precondition_failed']
+  ] as const) {
+    const answer = await app.inject({ url: '/playground.css', headers })
+    t.equal(answer.statusCode, status)
+    t.equal(answer.json().error.code, code)
+  }
+})
+
 t.test('page, code and typefaces are under 100 kB compressed', async (t) => {
   const { app } = await build(t)
   const paths = [

@@ -21,12 +21,24 @@ t.test('each key has its own measure of requests, and is told when to come back'
   t.equal((await app.inject('/health/live')).statusCode, 200)
 })
 
+t.test('guesses count wherever a key is judged, its own reader does not', async (t) => {
+  const { secret, line } = newKey('bob', 'metrics')
+  const keys = new ApiKeys([parseKey(line)!])
+  const { app } = await build(t, { security: { keys, maxRequestsPerMinute: 2 } })
+  const ask = async (url: string, guess: string) =>
+    (await app.inject({ url, headers: { authorization: `Bearer ${guess}` } })).statusCode
+  for (let i = 0; i < 3; i++) t.equal(await ask('/metrics', secret), 200)
+  t.same([await ask('/metrics', 'guess'), await ask('/health/ready', 'again')], [401, 200])
+  t.same([await ask('/metrics', 'more'), await ask('/health/ready', 'yet-more')], [429, 429])
+  t.equal((await app.inject('/health/ready')).statusCode, 200)
+})
+
 t.test('an address is what a trusted proxy says, and nobody else', async (t) => {
   const statuses = async (trustProxy: string[]) => {
     const { app } = await build(t, { trustProxy, security: { maxRequestsPerMinute: 1 } })
     const ask = async (client: string) =>
       (await app.inject({ url: '/v1/models', headers: { 'x-forwarded-for': client } })).statusCode
-    return [await ask('203.0.113.1'), await ask('203.0.113.2'), await ask('203.0.113.1')]
+    return [await ask('203.0.113.1'), await ask('203.0.113.2'), await ask('::ffff:203.0.113.1')]
   }
   t.same(await statuses([]), [200, 429, 429])
   t.same(await statuses(['127.0.0.0/8']), [200, 200, 429])

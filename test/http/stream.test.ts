@@ -96,8 +96,8 @@ t.test('a bad message gets an error and closes nothing', async (t) => {
   const refusals: [message: unknown, id: string | null, param: string | null, text: RegExp][] = [
     ['{"type":', null, null, /^message: expected JSON, got /],
     ['', null, null, /^message: expected JSON, got nothing/],
-    ['[]', null, null, /^message: expected an object/],
-    ['null', null, null, /^message: expected an object/],
+    ['[]', null, null, /^message: expected an object, got array/],
+    ['null', null, null, /^message: expected an object, got null/],
     [{}, null, 'type', /^type: expected one of "completion", "infill", "cancel", "snapshot", got undefined/],
     [{ type: 'toString', id: 'a' }, 'a', 'type', /^type: .*got "toString"/],
     [{ type: 'completion', request: {} }, null, 'id', /^id: expected a .*string.*, got nothing/],

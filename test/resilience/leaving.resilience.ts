@@ -18,7 +18,7 @@ const SECOND_MS = 1000
 const comings: ((url: string) => Promise<Socket>)[] = [
   connection,
   async (url) => sent(await connection(url), 'GET /v1/mod'),
-  async (url) => sent(await connection(url), 'GET /v1/models HTTP/1.1\r\nhost: a\r\n\r\n'),
+  async (url) => sent(await connection(url), 'GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n'),
   async (url) => sent(await connection(url), postBytes('/v1/completions', '{"prompt": "').slice(0, -5)),
   async (url) => sent(await connection(url), postBytes('/v1/completions', '{"prompt": " red"}'))
 ]

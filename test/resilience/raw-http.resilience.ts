@@ -8,12 +8,12 @@ import { trial } from './trial.js'
 const body = '{"model": "toy-mixture", "prompt": " red", "max_tokens": 4, "seed": 1}'
 const whole = postBytes('/v1/completions', body)
 const chunked = (chunks: string) =>
-  `POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${chunks}`
+  `POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${chunks}`
 const starts = [
   whole,
   chunked(`${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`),
-  'GET /v1/models HTTP/1.1\r\nhost: a\r\n\r\n',
-  'GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n'.repeat(9)
+  'GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n',
+  'GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n'.repeat(9)
 ]
 
 type Change = (bytes: Buffer) => Buffer
@@ -97,8 +97,8 @@ trial(
   }
 )
 
-const hidden = 'GET /hidden HTTP/1.1\r\nhost: a\r\n\r\n'
-const head = 'POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n'
+const hidden = 'GET /hidden HTTP/1.1\r\nhost: localhost\r\n\r\n'
+const head = 'POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n'
 /** Where a proxy may see one request and the server two. */
 const ambiguous = [
   `${head}content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n${hidden}`,

@@ -11,9 +11,9 @@ const OF_A_KIND = 100
 /** A request must be there within 60 s, which is looked at every 30 s; a silent connection may stay a little longer. */
 const PATIENCE_MS = 110_000
 
-const post = 'POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n'
+const post = 'POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n'
 const upgrade =
-  'GET /v1/stream HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+  'GET /v1/stream HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
 /** What they begin with, and what they then send a byte of every second. */
 const kinds: Record<string, readonly [start: string, drip: string]> = {
   'nothing at all': ['', ''],
@@ -21,7 +21,8 @@ const kinds: Record<string, readonly [start: string, drip: string]> = {
   'headers, a letter a second': ['GET /v1/models HTTP/1.1\r\nx: ', 'x'],
   'a body, a letter a second': [`${post}content-length: 9000\r\n\r\n`, ' '],
   'a chunked body, a letter a second': [`${post}transfer-encoding: chunked\r\n\r\nfff\r\n`, ' '],
-  'one request, then silence': ['GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n', ''],
+  'one request, then silence': ['GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n', ''],
+  'a TLS handshake that never ends': ['', ''],
   'a WebSocket frame, a letter a second': [`${upgrade}\x81\xfe\x0f\xff\0\0\0\0`, 'x']
 }
 
@@ -29,7 +30,10 @@ trial(
   `clients that send a letter a second, or nothing (${Object.keys(kinds).length} kinds, ${OF_A_KIND} of each at once)`,
   'each cut off within 110 s; others served all the time',
   async (t) => {
-    const server = await startServer(t, ...TOYS, '--heartbeat-ms', '5000', '--log-level', 'error')
+    const flags = [...TOYS, '--heartbeat-ms', '5000', '--log-level', 'error']
+    const server = await startServer(t, ...flags)
+    const tls = ['--tls-cert', 'test/fixtures/tls/cert.pem', '--tls-key', 'test/fixtures/tls/key.pem']
+    const secure = await startServer(t, ...flags, ...tls)
     const open = await descriptors(server)
     const held = new Map<string, number>()
     const slow = Object.entries(kinds).flatMap(([kind, script]) => Array(OF_A_KIND).fill([kind, ...script]))
@@ -40,7 +44,7 @@ trial(
     const health = await watched(server.url, async () => {
       const ends = new Set<Promise<void>>()
       await each(slow, 32, async ([kind, start, drip]: [string, string, string]) => {
-        const socket = await connection(server.url)
+        const socket = await connection(kind.startsWith('a TLS') ? secure.url : server.url)
         sockets.push(socket)
         socket.resume()
         socket.write(start, 'latin1')

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { ApiKeys, newKey, parseKey } from '../../src/api-keys.js'
-import { build, listen, until } from '../helper.js'
+import { build, listen, postTo, until } from '../helper.js'
 
 const { secret, line } = newKey('ann', 'text')
 const security = () => ({ keys: new ApiKeys([parseKey(line)!]) })
@@ -56,3 +56,28 @@ t.test('a connection has so many requests in work and no more', async (t) => {
   t.equal(answers.split('HTTP/1.1 200').length - 1, 4)
   t.match(answers, /4 requests in work on one connection/)
 })
+
+t.test(
+  'a server that closes waits for no client that asks for nothing, and for answers under way',
+  async (t) => {
+    const { app, denoiser } = await build(t)
+    const address = await listen(app)
+    denoiser.hold()
+    const answer = postTo(`${address}/v1/completions`, { max_tokens: 2 })
+    await until(() => denoiser.passes.length > 0)
+    const ends: Promise<unknown>[] = []
+    for (const sent of ['', 'GET /v1/models HTTP/1.1\r\nho']) {
+      const arrived = once(app.server, 'connection')
+      const socket = connect(Number(new URL(address).port), '127.0.0.1').resume()
+      socket.on('error', () => {}) // a reset will do
+      socket.write(sent)
+      ends.push(new Promise((resolve) => socket.once('close', resolve)))
+      await arrived
+    }
+    const closed = app.close()
+    await Promise.all(ends)
+    denoiser.release()
+    t.equal((await answer).status, 200)
+    await closed
+  }
+)
