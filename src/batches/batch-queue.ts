@@ -43,6 +43,11 @@ export interface Lead {
   end(): Promise<void>
 }
 
+/** Whether it is theirs: everybody's is where it is undefined. */
+export function isOf({ owner }: Owned, whose: string | null | undefined): boolean {
+  return whose === undefined || owner === whose
+}
+
 /** Which records are meant: all, or those that one of these is true of. */
 export interface Part {
   readonly owner?: string | null | undefined

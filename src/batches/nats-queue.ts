@@ -8,6 +8,7 @@ import {
   type BatchQueue,
   type BatchRecord,
   type FileRecord,
+  isOf,
   type Lead,
   type LineCounts,
   type Part,
@@ -22,13 +23,14 @@ import { NatsResults } from './nats-results.js'
 import { NatsWork } from './nats-work.js'
 
 function isFileOf(record: FileRecord, { owner, over }: Part): boolean {
-  return (owner === undefined || record.owner === owner) && (over === undefined || isOver(record.file))
+  return isOf(record, owner) && (over === undefined || isOver(record.file))
 }
 
-function isBatchOf({ owner, batch }: BatchRecord, part: Part): boolean {
+function isBatchOf(record: BatchRecord, part: Part): boolean {
+  const { batch } = record
   const runs = !hasEnded(batch)
   return (
-    (part.owner === undefined || owner === part.owner) &&
+    isOf(record, part.owner) &&
     (part.ended === undefined || runs) &&
     (part.reads === undefined || (runs && batch.input_file_id === part.reads)) &&
     (part.over === undefined || isForgotten(batch))

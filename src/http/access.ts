@@ -39,6 +39,11 @@ export class Access {
     return this.keyOf(request)?.name
   }
 
+  /** Whose files and batches the request is told of; undefined where it is of everybody's. */
+  owner(request: FastifyRequest): string | null | undefined {
+    return this.may(request, 'admin') ? undefined : (this.keyName(request) ?? null)
+  }
+
   /** Undefined where there is none. */
   keyOf(request: FastifyRequest): ApiKey | undefined {
     const secret = secretOf(request)

@@ -5,7 +5,7 @@ import { BatchList, BatchObject } from '../answers.js'
 import { AT_ONCE, ahead } from '../batches/ahead.js'
 import { isBatchId, isFileId, newBatchId } from '../batches/batch-id.js'
 import { cancelling, hasEnded, isOver, MAX_WINDOW_DAYS, windowSeconds } from '../batches/batch-life.js'
-import type { BatchRecord } from '../batches/batch-queue.js'
+import { type BatchRecord, isOf } from '../batches/batch-queue.js'
 import { RequestError } from '../errors.js'
 import { BatchRequest, ref } from '../schemas.js'
 import { answers } from './answer-schemas.js'
@@ -22,9 +22,9 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
   { queue, gate, limits }
 ) => {
   /** @throws {RequestError} when there is none that the key may see */
-  async function find(id: string, owner: string | null): Promise<BatchRecord> {
+  async function find(id: string, owner: string | null | undefined): Promise<BatchRecord> {
     const record = isBatchId(id) ? await queue.batches.get(id) : undefined
-    if (record && record.owner === owner) return record
+    if (record && isOf(record, owner)) return record
     throw new RequestError('batch_not_found', `batch: expected the id of a batch, got "${id}"`)
   }
 
@@ -36,10 +36,10 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
   }
 
   /** @returns its lines */
-  async function checkInput(fileId: string, owner: string | null): Promise<number> {
+  async function checkInput(fileId: string, owner: string | null | undefined): Promise<number> {
     const record = isFileId(fileId) ? await queue.files.get(fileId) : undefined
     const param = 'input_file_id'
-    if (!record || record.owner !== owner || isOver(record.file)) {
+    if (!record || !isOf(record, owner) || isOver(record.file)) {
       const message = `input_file_id: expected the id of a file, got "${fileId}"`
       throw new RequestError('file_not_found', message, { param })
     }
@@ -61,8 +61,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
     async (request): Promise<BatchObject> => {
       const { endpoint, input_file_id, completion_window, metadata, output_expires_after } = request.body
       const seconds = checkWindow(completion_window)
-      const owner = gate.access.keyName(request) ?? null
-      const total = await checkInput(input_file_id, owner)
+      const total = await checkInput(input_file_id, gate.access.owner(request))
       const now = unixTime()
       const id = newBatchId()
       const batch: BatchObject = {
@@ -76,7 +75,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
       }
       const seed = randomInt(2 ** 48 - 1)
       await queue.batches.put(id, {
-        owner,
+        owner: gate.access.keyName(request) ?? null,
         batch,
         seed,
         outputSeconds: output_expires_after?.seconds ?? null
@@ -97,7 +96,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
       }
     },
     async (request) => {
-      const owner = gate.access.keyName(request) ?? null
+      const owner = gate.access.owner(request)
       const { limit = 20 } = request.query
       const told = ahead(queue.batches.list({ owner }, request.query), AT_ONCE, tell)
       return pageOf(told, Number(limit))
@@ -107,7 +106,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
   app.get(
     '/v1/batches/:id',
     { schema: { tags, summary: 'Tell how far a batch is', params, response: answers(BatchObject) } },
-    async (request) => tell(await find(request.params.id, gate.access.keyName(request) ?? null))
+    async (request) => tell(await find(request.params.id, gate.access.owner(request)))
   )
 
   app.post(
@@ -123,7 +122,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
     },
     async (request) => {
       const { id } = request.params
-      await find(id, gate.access.keyName(request) ?? null)
+      await find(id, gate.access.owner(request))
       const record = await queue.batches.change(id, (now) => ({ ...now, batch: cancelled(now.batch) }))
       return tell(record)
     }

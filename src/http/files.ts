@@ -6,7 +6,7 @@ import Type from 'typebox'
 import { DeletedFile, FileList, FileObject } from '../answers.js'
 import { isFileId, newFileId } from '../batches/batch-id.js'
 import { isOver } from '../batches/batch-life.js'
-import { type FileRecord, readerOf } from '../batches/batch-queue.js'
+import { type FileRecord, isOf, readerOf } from '../batches/batch-queue.js'
 import { linesOf } from '../bounded-lines.js'
 import { RequestError } from '../errors.js'
 import { answers, refusals } from './answer-schemas.js'
@@ -46,9 +46,9 @@ export const fileRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
   await app.register(multipart, { limits: { fileSize: Number.POSITIVE_INFINITY, files: 1, fields: 10 } })
 
   /** @throws {RequestError} when there is none that the key may see */
-  async function find(id: string, owner: string | null): Promise<FileRecord> {
+  async function find(id: string, owner: string | null | undefined): Promise<FileRecord> {
     const record = isFileId(id) ? await queue.files.get(id) : undefined
-    if (record && record.owner === owner && !isOver(record.file)) return record
+    if (record && isOf(record, owner) && !isOver(record.file)) return record
     throw new RequestError('file_not_found', `file: expected the id of a file, got "${id}"`)
   }
 
@@ -103,7 +103,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
       }
     },
     async (request) => {
-      const owner = gate.access.keyName(request) ?? null
+      const owner = gate.access.owner(request)
       const { purpose, limit = 10_000 } = request.query
       async function* wanted() {
         for await (const { file } of queue.files.list({ owner }, request.query))
@@ -116,7 +116,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
   app.get(
     '/v1/files/:id',
     { schema: { tags, summary: 'Describe a file', params, response: answers(FileObject) } },
-    async (request) => (await find(request.params.id, gate.access.keyName(request) ?? null)).file
+    async (request) => (await find(request.params.id, gate.access.owner(request))).file
   )
 
   app.get(
@@ -133,7 +133,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
       }
     },
     async (request, reply) => {
-      const { file } = await find(request.params.id, gate.access.keyName(request) ?? null)
+      const { file } = await find(request.params.id, gate.access.owner(request))
       reply.headers({ 'content-type': 'application/jsonl', 'content-length': file.bytes })
       return (reply as FastifyReply).send(Readable.from(queue.read(file.id)))
     }
@@ -143,7 +143,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<BatchHttpOptions> = async (
     '/v1/files/:id',
     { schema: { tags, summary: 'Delete a file', params, response: answers(DeletedFile) } },
     async (request): Promise<DeletedFile> => {
-      const { id } = (await find(request.params.id, gate.access.keyName(request) ?? null)).file
+      const { id } = (await find(request.params.id, gate.access.owner(request))).file
       const reader = await readerOf(id, queue)
       if (reader) {
         throw new RequestError('file_in_use', `file: expected one that no batch reads, got that of ${reader}`)

@@ -168,10 +168,11 @@ t.test('a file is gone when its time is over, but stays while a batch reads it',
   t.match(await answer.json(), { error: { code: 'file_in_use', message: new RegExp(batch.id) } })
 })
 
-t.test('a key sees its own files and batches alone', async (t) => {
-  const made = { ann: newKey('ann', 'text'), bob: newKey('bob', 'text') }
+t.test('a key sees its own files and batches alone, that of an admin everything', async (t) => {
+  const made = { ann: newKey('ann', 'text'), bob: newKey('bob', 'text'), admin: newKey('admin', 'admin') }
   const keys = new ApiKeys(Object.values(made).map(({ line }) => parseKey(line)!))
-  const { url } = await batchServer(t, { security: { keys } })
+  const { url, denoiser } = await batchServer(t, { security: { keys } })
+  denoiser.hold()
   const as = (name: keyof typeof made) => ({ headers: { authorization: `Bearer ${made[name].secret}` } })
   const form = new FormData()
   form.set('purpose', 'batch')
@@ -198,4 +199,13 @@ t.test('a key sees its own files and batches alone', async (t) => {
   t.equal((await fetch(`${url}/v1/batches/${batch.id}`, as('ann'))).status, 200)
   t.equal((await fetch(`${url}/v1/batches/${batch.id}`, as('bob'))).status, 404)
   t.match(await (await fetch(`${url}/v1/batches`, as('bob'))).json(), { data: [] })
+
+  // Ann's key is taken away: what she left is still in somebody's hands.
+  keys.replace([parseKey(made.admin.line)!])
+  t.equal((await fetch(`${url}/v1/batches/${batch.id}`, as('ann'))).status, 401)
+  t.match(await (await fetch(`${url}/v1/batches`, as('admin'))).json(), { data: [{ id: batch.id }] })
+  t.match(await (await fetch(`${url}/v1/files`, as('admin'))).json(), { data: [{ id: file.id }] })
+  const cancel = `${url}/v1/batches/${batch.id}/cancel`
+  t.match(await (await fetch(cancel, { method: 'POST', ...as('admin') })).json(), { status: 'cancelling' })
+  denoiser.release()
 })
