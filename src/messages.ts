@@ -3,9 +3,11 @@ import Type, { type Static } from 'typebox'
 import { ErrorAnswer } from './answers.js'
 import { CompletionRequest, InfillRequest, ref } from './schemas.js'
 
+export const MAX_ID_LENGTH = 128
+
 const id = Type.String({
   minLength: 1,
-  maxLength: 128,
+  maxLength: MAX_ID_LENGTH,
   description: 'Chosen by the client; one request at a time has it.'
 })
 const exact = { additionalProperties: false }

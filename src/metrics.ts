@@ -8,6 +8,8 @@ import { readModels } from './model-readings.js'
 import type { SchedulerWatch } from './scheduler/scheduler.js'
 import type { ServedDenoiser } from './server-state.js'
 
+const cutReasons = ['full', 'address', 'stalled'] as const
+
 export class Metrics {
   readonly registry = new Registry()
   readonly #requests = new Counter({
@@ -45,7 +47,7 @@ export class Metrics {
   constructor() {
     collectDefaultMetrics({ register: this.registry })
     for (const code of Object.keys(errorTable)) this.#errors.inc({ code }, 0)
-    for (const reason of ['full', 'stalled']) this.#cuts.inc({ reason }, 0)
+    for (const reason of cutReasons) this.#cuts.inc({ reason }, 0)
   }
 
   /** Reads the numbers of an engine's models whenever it is asked. */
@@ -70,7 +72,7 @@ export class Metrics {
   }
 
   /** Counts a connection that was ended: it was one too many, in all or of its address, or its client did not read. */
-  countCut(reason: 'full' | 'address' | 'stalled'): void {
+  countCut(reason: (typeof cutReasons)[number]): void {
     this.#cuts.inc({ reason })
   }
 

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type * as Api from '@opentelemetry/api'
 import type { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
 import type { TextWatch } from './engine.js'
+import { type ErrorCode, errorTable } from './errors.js'
 import type { PassReport } from './scheduler/pass-report.js'
 import type { Sequence } from './scheduler/sequence.js'
 import { fewstepVersion } from './version.js'
@@ -92,11 +93,15 @@ export class RequestTrace implements TextWatch {
     })
   }
 
-  /** @param status of the answer; on a WebSocket, what it would have been */
-  end(status: number, errorCode?: string): void {
+  /**
+   * @param status of the answer; on a WebSocket, what it would have been
+   * @param errorCode of the error that was told, perhaps in a stream whose status was out
+   */
+  end(status: number, errorCode?: ErrorCode): void {
     this.#span.setAttribute('http.response.status_code', status)
     if (errorCode !== undefined) this.#span.setAttribute('error.type', errorCode)
-    if (status >= 500) this.#span.setStatus({ code: ERROR })
+    if (Math.max(status, errorCode ? errorTable[errorCode].status : 0) >= 500)
+      this.#span.setStatus({ code: ERROR })
     this.#span.end()
   }
 

@@ -86,6 +86,7 @@ t.test('series are there before their first event, so that it has a rate', async
   for (const sample of [
     'fewstep_errors_total{code="denoiser_failed"}',
     'fewstep_connections_cut_total{reason="full"}',
+    'fewstep_connections_cut_total{reason="address"}',
     `fewstep_sequences_total{${model},outcome="refused",reason="backlog"}`,
     `fewstep_tokens_total{${model},kind="prompt"}`,
     `fewstep_masked_tokens_total{${model}}`,

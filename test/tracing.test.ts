@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import t from 'tap'
 import { startTracing } from '../src/tracing.js'
-import { build, listen, post, Socket } from './helper.js'
+import { build, listen, post, Socket, until } from './helper.js'
 import { type ReceivedSpan, receiveSpans } from './otlp-receiver.js'
 
 const never = (message: string) => t.fail(message)
@@ -58,7 +58,10 @@ t.test(
       }
     }
     const [refused] = named(spans, 'POST /v1/infill')
-    t.match(refused, { attributes: { 'http.response.status_code': 400 }, status: { code: 0 } })
+    t.match(refused, {
+      attributes: { 'http.response.status_code': 400, 'error.type': 'invalid_request' },
+      status: { code: 0 }
+    })
     t.not(refused!.traceId, traceId)
     t.equal(refused!.parentSpanId, undefined)
     t.equal(spans.length, 2 + below.length, 'health checks are not traced')
@@ -73,14 +76,21 @@ t.test('a request that the server fails is an error', async (t) => {
     throw new Error('bad pass')
   }
   t.equal((await post(app, '/v1/completions', { max_tokens: 4 })).status, 500)
+  await app.inject({ method: 'POST', url: '/v1/completions', payload: { stream: true } })
+  await post(app, '/v2/models/table/generate', { text_input: '' })
   await tracing.stop()
-  t.match(named(spans, 'POST /v1/completions'), [
-    { status: { code: 2 }, attributes: { 'http.response.status_code': 500 } }
+  const error = { status: { code: 2 }, attributes: { 'error.type': 'denoiser_failed' } }
+  t.match(named(spans, 'POST /v1/completions'), [error, error])
+  t.match(named(spans, 'POST /v2/models/:model/generate'), [error])
+  t.same(spans.map(({ attributes }) => attributes['http.response.status_code']).filter(Boolean), [
+    '500',
+    '200',
+    '424'
   ])
   t.match(
-    named(spans, 'queue'),
-    [{ attributes: { 'fewstep.sequence': /\/0$/ } }],
-    'it had no pass, but waited'
+    named(spans, 'queue').map(({ attributes }) => attributes['fewstep.sequence']),
+    [/^cmpl/, /^cmpl/, /^generate/],
+    'no pass, but a wait'
   )
 })
 
@@ -95,13 +105,36 @@ t.test('a request over a WebSocket is a span from its message to its end', async
   await socket.readUntil(({ type }) => type === 'sequence-end')
   socket.send({ type: 'infill', id: 'b', request: { template: ['A'] } })
   t.match(await socket.next(), { type: 'error' })
+  for (const request of [{ model: 'x' }, { steps: 0 }]) {
+    socket.send({ type: 'completion', id: 'c', request })
+    t.match(await socket.next(), { type: 'error' })
+  }
   await tracing.stop()
-  const [a] = named(spans, 'completion over WebSocket')
+  const [a, ...refused] = named(spans, 'completion over WebSocket')
+  t.match(refused, [
+    { traceId, attributes: { 'fewstep.request': 'c', 'error.type': 'model_not_found' } },
+    { traceId, attributes: { 'fewstep.request': 'c', 'error.type': 'invalid_request' } }
+  ])
   t.match(a, { traceId, attributes: { 'fewstep.request': 'a', 'http.response.status_code': 200 } })
   t.ok(named(spans, 'pass').every(({ parentSpanId }) => parentSpanId === a!.spanId))
   t.match(named(spans, 'infill over WebSocket'), [
     { traceId, attributes: { 'error.type': 'invalid_request', 'http.response.status_code': 400 } }
   ])
+})
+
+t.test('a text that leaves the queue has waited, though it had no pass', async (t) => {
+  const { spans } = await receiveSpans(t)
+  const tracing = (await startTracing(never))!
+  const { app, denoiser, scheduler } = await build(t, { tracing, maxBatchTokens: 1 })
+  denoiser.hold()
+  const socket = await Socket.open(t, await listen(app))
+  socket.send({ type: 'completion', id: 'a', request: { n: 2, max_tokens: 4 } })
+  await until(() => scheduler.stats.queued === 1)
+  socket.send({ type: 'cancel', id: 'a' })
+  await socket.readUntil(({ type }) => type === 'error')
+  await tracing.stop()
+  const queues = named(spans, 'queue').map(({ attributes }) => attributes['fewstep.sequence'])
+  t.same(queues.toSorted(), ['a/0', 'a/1'])
 })
 
 t.test('a trace that its client does not record is not recorded', async (t) => {

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { RequestError } from '../errors.js'
-import { type ClientMessage, clientMessages } from '../messages.js'
+import { type ClientMessage, clientMessages, MAX_ID_LENGTH } from '../messages.js'
 import { inWords } from '../schema-words.js'
 import { ref } from '../schemas.js'
 import { parseJson } from './json-text.js'
@@ -40,6 +40,12 @@ export function checkMessage(message: unknown, request: FastifyRequest): ClientM
 export function wantedId(message: unknown): string | null {
   const { id, type } = (message ?? {}) as { id?: unknown; type?: unknown }
   return typeof id === 'string' && type !== 'cancel' && type !== 'snapshot' ? id : null
+}
+
+/** How the log names a message, be it wrong otherwise. */
+export function nameOf(message: unknown): { type?: keyof typeof schemas; id?: string } {
+  const { type, id } = (message ?? {}) as { type?: unknown; id?: unknown }
+  return { ...(isType(type) && { type }), ...(typeof id === 'string' && { id: id.slice(0, MAX_ID_LENGTH) }) }
 }
 
 /** @throws {RequestError} when it is too long, binary or not JSON */

@@ -1,5 +1,5 @@
 /** Every error on its way to a client becomes the one shape that errors.ts names. */
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorCode, RequestError } from '../errors.js'
 import type { Metrics } from '../metrics.js'
 import { told } from './open-inference/told.js'
@@ -9,6 +9,10 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Counts the errors that clients are told. */
     readonly metrics: Metrics
+  }
+  interface FastifyRequest {
+    /** Of the error that its client was told, whatever the status. */
+    errorCode: ErrorCode | undefined
   }
 }
 
@@ -26,7 +30,7 @@ const retryable: ReadonlySet<ErrorCode> = new Set([
 /** Answers a failed request. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const known = toRequestError(error, request)
-  request.server.metrics.countError(known.code)
+  noteError(request, known)
   const afterMs = retryAfterMs(known)
   if (afterMs !== undefined) {
     reply.headers({ 'retry-after': Math.ceil(afterMs / 1000), 'retry-after-ms': afterMs })
@@ -37,15 +41,26 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
   return reply.code(status).send({ error: body })
 }
 
+/** An error goes out: the log and the trace of its request name it. A client that has left is told nothing. */
+export function noteError(request: FastifyRequest, { code }: RequestError): void {
+  if (request.raw.socket.destroyed) return
+  request.errorCode = code
+  request.server.metrics.countError(code)
+}
+
 /** When to come back, where that helps. */
 export function retryAfterMs({ code, retryAfterMs = RETRY_AFTER_MS }: RequestError): number | undefined {
   return retryable.has(code) ? Math.ceil(retryAfterMs) : undefined
 }
 
 /** What the client is to be told. Only what no client can be blamed for goes to the log. */
-export function toRequestError(error: unknown, request: FastifyRequest): RequestError {
-  if (!(error instanceof RequestError)) return fromFramework(error as FastifyError, request)
-  if (error.code === 'denoiser_failed' || error.code === 'disk_full') request.log.error(error.message)
+export function toRequestError(
+  error: unknown,
+  request: FastifyRequest,
+  log: FastifyBaseLogger = request.log
+): RequestError {
+  if (!(error instanceof RequestError)) return fromFramework(error as FastifyError, request, log)
+  if (error.code === 'denoiser_failed' || error.code === 'disk_full') log.error(error.message)
   return error
 }
 
@@ -55,7 +70,11 @@ const codes: Readonly<Record<number, ErrorCode>> = {
   416: 'range_not_satisfiable'
 }
 
-function fromFramework(error: FastifyError, { headers, log, routeOptions }: FastifyRequest): RequestError {
+function fromFramework(
+  error: FastifyError,
+  { headers, routeOptions }: FastifyRequest,
+  log: FastifyBaseLogger
+): RequestError {
   if (error.validation) return validationError(error.validation as unknown as Finding[])
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
     const got = headers['content-length'] ?? 'more'

@@ -22,7 +22,7 @@ export class RequestTraces {
       'fewstep.request': id
     })
     this.#traces.set(request, trace)
-    reply.raw.once('close', () => trace.end(statusOf(request, reply)))
+    reply.raw.once('close', () => trace.end(statusOf(request, reply), request.errorCode))
   }
 
   /** That of a request which came over HTTP. */
@@ -31,8 +31,12 @@ export class RequestTraces {
   }
 
   /** One that came as a message of a WebSocket, which the handshake may have put into a trace. */
-  begin(type: string, id: string, { headers, id: connection }: FastifyRequest): RequestTrace | undefined {
-    const attributes = { 'fewstep.connection': connection, 'fewstep.request': id }
+  begin(
+    type: string,
+    id: string | undefined,
+    { headers, id: connection }: FastifyRequest
+  ): RequestTrace | undefined {
+    const attributes = { 'fewstep.connection': connection, ...(id && { 'fewstep.request': id }) }
     return this.#tracing?.begin(`${type} over WebSocket`, headers, attributes)
   }
 }

@@ -9,6 +9,7 @@ import { checkMessage, readMessage, wantedId } from './client-message.js'
 import { retryAfterMs, toRequestError } from './error-answer.js'
 import { onTheWire } from './generation-answer.js'
 import type { HttpOptions } from './http-options.js'
+import { MessageLog } from './message-log.js'
 import { retell } from './retelling.js'
 import { wasCut } from './stalled-readers.js'
 
@@ -41,28 +42,35 @@ export class SocketSession {
   /** Does what a message asks. Resolves when the answer to it, if it has one, has left. */
   async handle(data: Buffer, isBinary: boolean): Promise<void> {
     let message: unknown
+    let log: MessageLog | undefined
     try {
       message = readMessage(data, isBinary, this.#options.limits.bodyLimit)
-      for (const answer of await this.#obey(checkMessage(message, this.#request))) await this.#send(answer)
+      log = new MessageLog(message, this.#request, this.#options)
+      for (const answer of await this.#obey(checkMessage(message, this.#request), log))
+        await this.#send(answer)
     } catch (error) {
-      await this.#tell(this.#freeId(message), toRequestError(error, this.#request))
+      log ??= new MessageLog(message, this.#request, this.#options)
+      await this.#refuse(this.#freeId(message), error, log)
     }
   }
 
   /** The client has left: everything of it goes. */
   close(): void {
-    const stalled = wasCut(this.#request.raw.socket)
-    const reason = new Cancellation(stalled ? 'stalled' : 'left', 'The socket was closed.')
-    for (const { controller } of this.#works.values()) controller.abort(reason)
+    for (const { controller } of this.#works.values()) controller.abort(this.#departure)
   }
 
-  async #obey(message: ClientMessage): Promise<Snapshot[]> {
+  get #departure(): Cancellation {
+    const stalled = wasCut(this.#request.raw.socket)
+    return new Cancellation(stalled ? 'stalled' : 'left', 'The socket was closed.')
+  }
+
+  async #obey(message: ClientMessage, log: MessageLog): Promise<Snapshot[]> {
     const { type, id } = message
     if (type === 'completion' || type === 'infill') {
       await this.#options.gate.enter(this.#request)
-      if (this.#socket.readyState !== this.#socket.OPEN) return [] // left meanwhile: nobody would end its work
-      if (this.#options.logPrompts) this.#request.log.info({ asked: message.request }, 'asked')
-      this.#start(message)
+      if (this.#socket.readyState !== this.#socket.OPEN) throw this.#departure // nobody would end its work
+      if (this.#options.logPrompts) log.log.info({ asked: message.request }, 'asked')
+      this.#start(message, log)
       return []
     }
     const { generation, controller } = this.#workOf(id)
@@ -78,9 +86,9 @@ export class SocketSession {
     throw new RequestError('sequence_not_found', message, { param: 'id' })
   }
 
-  #start(message: CompletionMessage | InfillMessage): void {
+  #start(message: CompletionMessage | InfillMessage, log: MessageLog): void {
     const { id } = message
-    const { engine, limits, gate, traces } = this.#options
+    const { engine, limits, gate } = this.#options
     if (this.#works.has(id)) {
       const text = `id: expected one that is not in use, got ${JSON.stringify(id)}`
       throw new RequestError('invalid_request', text, { param: 'id' })
@@ -94,23 +102,17 @@ export class SocketSession {
     const { seed } = bookmark
     const controller = new AbortController()
     const release = gate.work.take(this.#request)
-    const trace = traces.begin(message.type, id, this.#request)
     const client = gate.access.keyOf(this.#request)
-    const options = { id, signal: controller.signal, client, watch: trace }
+    const options = { id, signal: controller.signal, client, watch: log.trace }
     try {
       const generation =
         message.type === 'completion'
           ? engine.complete({ ...message.request, seed }, options)
           : engine.infill({ ...message.request, seed }, options)
       this.#works.set(id, { generation, controller })
-      void this.#run(id, generation, bookmark).then((error) => {
-        release()
-        trace?.end(error?.status ?? 200, error?.code)
-      })
+      void this.#run(id, generation, bookmark, log).then(release)
     } catch (error) {
       release()
-      const { status, code } = toRequestError(error, this.#request)
-      trace?.end(status, code)
       throw error
     }
   }
@@ -124,8 +126,7 @@ export class SocketSession {
     })
   }
 
-  /** Resolves with the error that ended it. */
-  async #run(id: string, generation: Generation, bookmark: Bookmark): Promise<RequestError | undefined> {
+  async #run(id: string, generation: Generation, bookmark: Bookmark, log: MessageLog): Promise<void> {
     let texts = generation.texts
     try {
       for await (const { event, id: event_id } of retell(generation, bookmark)) {
@@ -133,18 +134,19 @@ export class SocketSession {
         if (event.type === 'sequence-end' && --texts === 0) this.#works.delete(id)
         if (event_id) await this.#send({ ...onTheWire(event), event_id })
       }
-      return undefined
+      log.end()
     } catch (error) {
       this.#works.delete(id)
-      const known = toRequestError(error, this.#request)
-      await this.#tell(id, known)
-      return known
+      await this.#refuse(id, error, log)
     }
   }
 
-  #tell(id: string | null, error: RequestError): Promise<void> {
-    this.#request.server.metrics.countError(error.code)
-    return this.#send(errorEvent(id, error))
+  async #refuse(id: string | null, cause: unknown, log: MessageLog): Promise<void> {
+    const error = toRequestError(cause, this.#request, log.log)
+    const { readyState, OPEN } = this.#socket
+    if (readyState === OPEN) this.#request.server.metrics.countError(error.code) // else nobody is told
+    await this.#send(errorEvent(id, error))
+    log.end(error)
   }
 
   /** The id that a refused request wanted, unless one in work has it. Other messages end nothing. */

@@ -1,5 +1,6 @@
 import fastifyWebsocket from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
+import { requestId } from './request-id.js'
 
 /** A message over the limit gets an error event; one so much larger is not even read, and ends its socket. */
 const UNREADABLE = 4
@@ -28,4 +29,5 @@ export async function acceptWebSockets(app: FastifyInstance, maxBytes: number): 
       request.log.info({ reason: error.message }, 'websocket failed')
     }
   })
+  app.websocketServer.on('headers', (headers, request) => headers.push(`x-request-id: ${requestId(request)}`))
 }

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { toRequestError } from './error-answer.js'
+import { noteError, toRequestError } from './error-answer.js'
 import { told } from './open-inference/told.js'
 import { eventText } from './server-sent-events.js'
 
@@ -12,7 +12,7 @@ export async function* withErrorEvent(
     yield* events
   } catch (error) {
     const known = toRequestError(error, request)
-    request.server.metrics.countError(known.code)
+    noteError(request, known)
     const { error: body } = told(known, request.url)
     yield eventText({ error: body }, 'error')
   }
