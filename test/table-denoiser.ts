@@ -50,7 +50,10 @@ const copyOf = (pass: Pass): Pass => ({
   lengths: pass.lengths.slice(),
   lambda: pass.lambda.slice(),
   rows: pass.rows.slice(),
-  coins: pass.coins.slice()
+  coins: pass.coins.slice(),
+  temperature: pass.temperature.slice(),
+  topP: pass.topP.slice(),
+  topK: pass.topK.slice()
 })
 
 /** " red", " green", " blue". */
@@ -69,6 +72,18 @@ export function tokenLaw(tokens: readonly number[], position: number, lambda: nu
   })
   const total = weights.reduce((sum, weight) => sum + weight, 0)
   return weights.map((weight) => weight / total)
+}
+
+/** The law by which the token at each position was drawn, where the passes are those of one sequence. */
+export function lawsOf(passes: readonly Pass[]): Map<number, number[]> {
+  return new Map(
+    passes.flatMap(({ tokens, lengths, lambda, rows }) =>
+      Array.from(
+        rows,
+        (row) => [row, tokenLaw([...tokens.subarray(0, lengths[0])], row, lambda[0]!)] as const
+      )
+    )
+  )
 }
 
 const manifest: Manifest = {

@@ -1,3 +1,4 @@
+import { InferenceSession } from 'onnxruntime-node'
 import t from 'tap'
 import { missingCudaProvider } from '../../src/denoiser/cuda-provider.js'
 import { loadManifest } from '../../src/denoiser/manifest.js'
@@ -104,4 +105,23 @@ t.test('cuda without its provider is refused in one line', noProvider, async (t)
     name: 'DeviceError',
     message: /^cuda cannot be used: the CUDA provider is not installed [^\n]+$/
   })
+})
+
+t.test('top_p alone filters', async (t) => {
+  const given = toPass(golden['toy-mixture'].passes[0]!, true)
+  const pass = { ...given, temperature: given.temperature.fill(1), topK: given.topK.fill(0) }
+  const likeliest = ({ alternativeTokens }: { alternativeTokens: Int32Array }) =>
+    Array.from(pass.rows, (_, r) => alternativeTokens[(r * alternativeTokens.length) / pass.rows.length])
+  const all = await denoisers['toy-mixture'].run({ ...pass, topP: pass.topP.fill(1) })
+  t.notSame([...all.tokens], likeliest(all))
+  const few = await denoisers['toy-mixture'].run({ ...pass, topP: pass.topP.fill(0.01) })
+  t.same([...few.tokens], likeliest(all))
+})
+
+t.test('passes share one session', async (t) => {
+  const sessions = t.capture(InferenceSession, 'create', InferenceSession.create)
+  const denoiser = await OnnxDenoiser.load(toys.mixture, options)
+  for (const given of golden['toy-mixture'].passes.slice(0, 3)) await denoiser.run(toPass(given, false))
+  await denoiser.close()
+  t.equal(sessions().length, 1)
 })

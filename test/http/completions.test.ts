@@ -1,5 +1,5 @@
 import t from 'tap'
-import { build, listen, post, postTo, tokenizer, until } from '../helper.js'
+import { build, listen, parseEvents, post, postTo, Socket, tokenizer, until } from '../helper.js'
 
 const url = '/v1/completions'
 
@@ -28,6 +28,47 @@ t.test("the answer has OpenAI's shape and what it takes to get it again", async 
   const again = await post(app, url, request)
   t.equal(again.body.choices[0].text, body.choices[0].text)
   t.equal(again.body.system_fingerprint, body.system_fingerprint)
+})
+
+t.test('what was asked of the sampler reaches every pass and is told, on every route', async (t) => {
+  const { app, denoiser } = await build(t)
+  const address = await listen(app)
+  const told = { seed: 5, steps: 3, temperature: 0.5, top_p: 0.75, top_k: 2 } // float32 has them all
+  const completion = { ...told, max_tokens: 12 }
+  const infill = { ...told, template: [{ mask: 12 }] }
+  const inputs = [{ name: 'prompt', datatype: 'BYTES', shape: [1], data: ['The cat'] }]
+  const generate = { text_input: 'The cat', parameters: { ...completion, details: true } }
+  const whole = async (url: string, body: unknown) => (await post(app, url, body)).body
+  const events = async (url: string, body: object) => {
+    const { body: text } = await app.inject({ method: 'POST', url, payload: { ...body, stream: true } })
+    return parseEvents(text).map(({ data }) => data !== '[DONE]' && JSON.parse(data))
+  }
+  const message = async (type: string, request: object) => {
+    const socket = await Socket.open(t, address)
+    socket.send({ type, id: 'a', request })
+    return (await socket.readUntil(({ type }) => type === 'sequence-end'))[0]
+  }
+  const ways = {
+    completion: async () => (await whole(url, completion)).choices[0].fewstep,
+    'streamed completion': async () => (await events(url, completion)).at(-2).choices[0].fewstep,
+    drafts: async () => (await events(url, { ...completion, drafts: true }))[0],
+    'completion on a socket': () => message('completion', completion),
+    infill: () => whole('/v1/infill', infill),
+    'streamed infill': async () => (await events('/v1/infill', infill))[0],
+    'infill on a socket': () => message('infill', infill),
+    infer: async () => (await whole('/v2/models/table/infer', { inputs, parameters: completion })).parameters,
+    generate: async () => (await whole('/v2/models/table/generate', generate)).details
+  }
+  for (const [way, ask] of Object.entries(ways)) {
+    denoiser.passes = []
+    t.match(await ask(), told, way)
+    t.equal(denoiser.passes.length, 3, way)
+    for (const { rows, temperature, topP, topK } of denoiser.passes) {
+      t.same([...temperature], Array(rows.length).fill(0.5))
+      t.same([...topP], Array(rows.length).fill(0.75))
+      t.same([...topK], Array(rows.length).fill(2))
+    }
+  }
 })
 
 t.test('every form of prompt', async (t) => {
@@ -102,6 +143,28 @@ t.test('a stop string ends the text before it', async (t) => {
   t.equal(finish_reason, 'stop')
 })
 
+t.test('a choice that a stop string ends leaves the others as they are', async (t) => {
+  const { app } = await build(t)
+  const request = { n: 3, max_tokens: 40, steps: 80, seed: 18 }
+  const textsOf = (choices: { text: string }[]) => choices.map(({ text }) => text)
+  const [first, ...others] = textsOf((await post(app, url, request)).body.choices)
+  const stop = first!.slice(0, 28)
+  t.notOk(others.some((text) => text.includes(stop)))
+  const { choices } = (await post(app, url, { ...request, stop })).body
+  t.same(textsOf(choices), ['', ...others])
+  const passes = choices.map(
+    ({ fewstep }: { fewstep: { timings: { passes: number } } }) => fewstep.timings.passes
+  )
+  t.ok(passes[0] < Math.min(...passes.slice(1)), `${passes} passes`)
+  t.match(choices, [{ finish_reason: 'stop' }, { finish_reason: 'length' }, { finish_reason: 'length' }])
+  const payload = { ...request, stop, stream: true }
+  const events = parseEvents((await app.inject({ method: 'POST', url, payload })).body).slice(0, -1)
+  const streamed = ['', '', '']
+  for (const { data } of events)
+    for (const { index, text } of JSON.parse(data).choices) streamed[index] += text
+  t.same(streamed, ['', ...others])
+})
+
 t.test('suffix leaves room for what comes after', async (t) => {
   const { app } = await build(t)
   const { body } = await post(app, url, { prompt: 'The', suffix: ' end.', max_tokens: 4, echo: true })
@@ -131,6 +194,8 @@ t.test('what cannot be met names the field, what was expected and what came', as
   const { app } = await build(t)
   const refusals: [request: object, status: number, code: string, param: string, message: RegExp][] = [
     [{ stepz: 3 }, 400, 'invalid_request', 'stepz', /^stepz: unknown field; did you mean "steps"\?$/],
+    [{ response_format: { type: 'text' } }, 400, 'invalid_request', 'response_format', /: unknown field/],
+    [{ prompt_logprobs: 1 }, 400, 'invalid_request', 'prompt_logprobs', /^prompt_logprobs: unknown field/],
     [{ steps: '4' }, 400, 'invalid_request', 'steps', /^steps: expected an integer >= 1, got "4"$/],
     [{ steps: 1001 }, 400, 'invalid_request', 'steps', /^steps: expected 1 to 1000 for table, got 1001$/],
     [{ temperature: 3 }, 400, 'invalid_request', 'temperature', /expected a number from 0 to 2, got 3/],

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { build, parseEvents, post, tokenizer } from '../helper.js'
+import { lawsOf, TOKENS } from '../table-denoiser.js'
 
 const url = '/v1/infill'
 
@@ -58,6 +59,34 @@ t.test('a stream tells the events and nothing else', async (t) => {
   t.notOk('holes' in JSON.parse(events.at(-1)!.data))
 })
 
+t.test('the step of a token is that of the event which told it, and several differ', async (t) => {
+  const { app } = await build(t)
+  const request = { template: ['Once ', { mask: 8 }], seed: 2, steps: 4, alternatives: 1 }
+  const { body } = await app.inject({ method: 'POST', url, payload: { ...request, stream: true } })
+  const steps = parseEvents(body)
+    .slice(1, -1)
+    .map(({ data }) => JSON.parse(data))
+  for (const { step, reveals } of steps) for (const reveal of reveals) t.equal(reveal.step, step)
+  t.ok(steps.length > 2)
+  const told = steps.flatMap(({ reveals }) => reveals).sort((a, b) => a.position - b.position)
+  t.same((await post(app, url, request)).body.holes[0].tokens, told)
+})
+
+t.test('the probability of a token is that which the model gave it', async (t) => {
+  const { app, denoiser } = await build(t)
+  const request = { template: [{ mask: 12 }], seed: 1, steps: 4, alternatives: 3 }
+  const { tokens } = (await post(app, url, request)).body.holes[0]
+  const laws = lawsOf(denoiser.passes)
+  let unlikely = 0
+  for (const { position, token, probability } of tokens) {
+    const law = laws.get(position + 1)! // behind the beginning-of-text token
+    const expected = law[TOKENS.indexOf(token)]!
+    t.ok(Math.abs(probability - expected) < 1e-6, `${probability} of ${law}`)
+    if (expected < Math.max(...law)) unlikely++
+  }
+  t.ok(unlikely > 0)
+})
+
 t.test('a bad template is refused by name', async (t) => {
   const { app } = await build(t)
   const refusals: [template: unknown, param: string, message: RegExp][] = [
@@ -76,6 +105,8 @@ t.test('a bad template is refused by name', async (t) => {
     const { status, body } = await post(app, url, { template })
     t.match({ status, ...body.error }, { status: 400, param, message })
   }
+  const { status, body } = await post(app, url, { template: [{ mask: 1 }], prompt_logprobs: 1 })
+  t.match({ status, ...body.error }, { status: 400, param: 'prompt_logprobs', message: /unknown field/ })
 })
 
 t.test('where the time went is in a header, too', async (t) => {

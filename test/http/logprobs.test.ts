@@ -1,6 +1,7 @@
 import t from 'tap'
 import { logprobsOf } from '../../src/http/logprobs.js'
-import { tokenizer } from '../helper.js'
+import { build, post, tokenizer } from '../helper.js'
+import { lawsOf, TOKENS } from '../table-denoiser.js'
 
 const reveals = (text: string, probability = 0.5) =>
   tokenizer.encode(text).map((token, position) => ({
@@ -37,4 +38,19 @@ t.test('the revealed token is always among the likeliest ones, and no number is 
   )
   t.same(token_logprobs, [-9999])
   t.same(top_logprobs, [{ ' blue': Math.log(0.75), ' red': -9999 }])
+})
+
+t.test('the logarithm is that of the probability which the model gave the token', async (t) => {
+  const { app, denoiser } = await build(t)
+  const request = { max_tokens: 12, seed: 1, steps: 4, logprobs: 3 }
+  const { tokens, token_logprobs } = (await post(app, '/v1/completions', request)).body.choices[0].logprobs
+  const laws = lawsOf(denoiser.passes)
+  let unlikely = 0
+  for (const [i, text] of tokens.entries()) {
+    const law = laws.get(i + 1)! // behind the beginning-of-text token
+    const expected = law[TOKENS.indexOf(tokenizer.encode(text)[0]!)]!
+    t.ok(Math.abs(token_logprobs[i] - Math.log(expected)) < 1e-5, `${token_logprobs[i]} of ${law}`)
+    if (expected < Math.max(...law)) unlikely++
+  }
+  t.ok(unlikely > 0)
 })
