@@ -99,7 +99,7 @@ export class BatchWork {
         signal.throwIfAborted() // nobody knows how it would have ended
         const known = error instanceof RequestError ? error : this.#unexpected(error as Error)
         if (!passing.has(known.code)) return refused(batchId, line, request.custom_id, known)
-        await setTimeout(known.retryAfterMs ?? AGAIN_MS, undefined, { signal })
+        await setTimeout(Math.max(known.retryAfterMs ?? 0, AGAIN_MS), undefined, { signal })
       }
     }
   }

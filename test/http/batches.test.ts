@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import OpenAI, { toFile } from 'openai'
 import t from 'tap'
 import type { Completion } from '../../src/answers.js'
@@ -199,6 +200,33 @@ t.test('what cannot be a batch is refused with its reason', async (t) => {
     body: { metadata: pairs(16) }
   })
   t.match(await look(url, 'batch_x'), { error: { code: 'batch_not_found' } })
+})
+
+t.test('lines that there is no place for come back in a while, and count as no refusals', async (t) => {
+  const { url, app, denoiser, scheduler } = await batchServer(t, { maxQueue: 1 })
+  let [asked, refused] = [0, 0]
+  const expectRoom = scheduler.expectRoom.bind(scheduler)
+  scheduler.expectRoom = (...request) => {
+    asked++
+    try {
+      expectRoom(...request)
+    } catch (error) {
+      refused++
+      throw error
+    }
+  }
+  denoiser.hold()
+  const lines = Array.from({ length: 100 }, (_, i) => line(`${i}`, colours))
+  const { id } = await start(url, lines)
+  await until(() => refused > 10)
+  const [before, began] = [asked, performance.now()]
+  for (let turn = 0; turn < 5000; turn++) await setImmediate()
+  const tries = 1 + Math.floor((performance.now() - began) / 1000)
+  t.ok(asked - before <= 200 * tries, `${asked - before} questions for 100 lines`)
+  const { body } = await app.inject('/metrics')
+  t.notMatch(body, /^fewstep_sequences_total.*refused.* [1-9]/m)
+  denoiser.release()
+  t.match(await ended(url, id), { request_counts: { completed: 100, failed: 0 } })
 })
 
 t.test('batches are listed in pages', async (t) => {
