@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { BatchResult } from '../answers.js'
 import { Cancellation, RequestError } from '../errors.js'
 import type { BatchLine } from '../schemas.js'
@@ -74,6 +74,7 @@ export class BatchWork {
       if (inWork.size >= LINES) await Promise.race(inWork)
       const taken = await this.#options.queue.take(this.#stop.signal)
       if (!taken) return
+      await setImmediate() // to read its prompt may take a while: everything else has its turn between two lines
       const work = this.#runLine(taken)
         .catch(() => {}) // stopped
         .finally(() => inWork.delete(work))

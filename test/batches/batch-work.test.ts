@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
-import t from 'tap'
+import { setImmediate } from 'node:timers/promises'
+import t, { type Test } from 'tap'
 import { BatchWork } from '../../src/batches/batch-work.js'
 import { SqliteQueue } from '../../src/batches/sqlite-queue.js'
 import { checkLine } from '../../src/http/batch-lines.js'
@@ -9,18 +10,44 @@ import { batchRecord } from './queue-contract.js'
 
 const LINES = 40
 
+/** The queue of a batch of so many lines that is to be led. */
+async function queueOf(t: Test, count: number) {
+  const queue = await SqliteQueue.open(t.testdir())
+  t.teardown(() => queue.close())
+  const record = batchRecord(undefined, { request_counts: { total: count, completed: 0, failed: 0 } })
+  const { id, input_file_id } = record.batch
+  const lines = Array.from({ length: count }, (_, i) => line(`${i}`, { prompt: ' red' }))
+  await queue.write(input_file_id, Readable.from([Buffer.from(lines.join('\n'))]))
+  await queue.batches.put(id, record)
+  await queue.begin(id)
+  return { queue, id }
+}
+
+t.test('everything else has its turn between two lines', async (t) => {
+  const { queue } = await queueOf(t, 200)
+  let done = 0
+  queue.onResult = () => done++
+  let [begun, most] = [0, 0]
+  const work = new BatchWork({
+    queue,
+    check: checkLine,
+    answer: async () => {
+      most = Math.max(most, ++begun)
+      return {}
+    },
+    maxLineBytes: 1000,
+    log: () => {}
+  })
+  work.start()
+  for (; done < 200; begun = 0) await setImmediate()
+  await work.stop()
+  t.ok(most <= 2, `${most} lines in one turn`)
+})
+
 t.test(
   'results wait while their disk is full, each line is run once, and the log says so once',
   async (t) => {
-    const queue = await SqliteQueue.open(t.testdir())
-    t.teardown(() => queue.close())
-    const record = batchRecord(undefined, { request_counts: { total: LINES, completed: 0, failed: 0 } })
-    const { id, input_file_id } = record.batch
-    const lines = Array.from({ length: LINES }, (_, i) => line(`${i}`, { prompt: ' red' }))
-    await queue.write(input_file_id, Readable.from([Buffer.from(lines.join('\n'))]))
-    await queue.batches.put(id, record)
-    await queue.begin(id)
-
+    const { queue, id } = await queueOf(t, LINES)
     const settle = queue.settle.bind(queue)
     let refused = 0
     queue.settle = async (...given) => {
