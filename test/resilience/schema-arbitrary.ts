@@ -14,6 +14,8 @@ export interface Schema {
   readonly minimum?: number
   readonly maximum?: number
   readonly minItems?: number
+  readonly maxItems?: number
+  readonly pattern?: string
 }
 
 /** What breaks parsers, tokenizers and arithmetic. */
@@ -51,13 +53,14 @@ export function fromSchema(schema: Schema, schemas: Readonly<Record<string, Sche
 }
 
 function typed(schema: Schema, within: (schema: Schema) => Arbitrary<unknown>): Arbitrary<unknown> {
-  const { type, minimum = 0, maximum = 24, items = {}, properties = {}, required = [] } = schema
+  const { type, minimum = 0, items = {}, properties = {}, required = [], additionalProperties } = schema
   switch (type) {
     case 'integer':
-      return fc.integer({ min: Math.max(minimum, -24), max: Math.min(maximum, 24) })
+      return integers(minimum, schema.maximum ?? Number.MAX_SAFE_INTEGER)
     case 'number':
-      return fc.double({ min: minimum, max: maximum, noNaN: true })
+      return fc.double({ min: minimum, max: schema.maximum ?? 24, noNaN: true })
     case 'string':
+      if (schema.pattern) return fc.stringMatching(new RegExp(schema.pattern))
       return fc.oneof(
         fc.string(),
         fc.string({ unit: 'binary' }),
@@ -68,12 +71,21 @@ function typed(schema: Schema, within: (schema: Schema) => Arbitrary<unknown>): 
     case 'null':
       return fc.constant(null)
     case 'array':
-      return fc.array(within(items), { minLength: schema.minItems ?? 0, maxLength: 4 })
+      return fc.array(within(items), { minLength: schema.minItems ?? 0, maxLength: schema.maxItems ?? 4 })
     case 'object':
+      if (typeof additionalProperties === 'object')
+        return fc.dictionary(fc.string(), within(additionalProperties), { maxKeys: 4 })
       return objectOf(properties, required, within)
     default:
       return fc.jsonValue()
   }
+}
+
+/** Mostly small ones, which can be met, and now and then as large as may be. */
+function integers(minimum: number, maximum: number): Arbitrary<number> {
+  const small = fc.integer({ min: Math.max(minimum, -24), max: Math.min(maximum, 24) })
+  const any = fc.integer({ min: minimum, max: maximum })
+  return maximum <= 24 ? small : fc.oneof({ arbitrary: small, weight: 9 }, { arbitrary: any, weight: 1 })
 }
 
 /** Few of the fields that may be left out: with all of them hardly any request is one that can be met. */
