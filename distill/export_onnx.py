@@ -24,6 +24,7 @@ from distill.denoiser import Denoiser, DenoiserConfig
 from distill.denoiser_graph import PRECISIONS, build
 from distill.fold import fold
 from distill.graph_file import Written, write_graph
+from distill.manifest import write_manifest
 from distill.parity import LARGEST_DIFFERENCE, check_parity
 from distill.vocabulary import END_OF_TEXT, MASK, SIZE, Vocabulary
 
@@ -103,7 +104,7 @@ def export(
         "parity": parity,
         "evaluation": card.get("evaluation", []),
     }
-    (out / "model.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    write_manifest(out / "model.json", manifest)
     return manifest
 
 

@@ -12,6 +12,7 @@ import torch
 
 from distill.judge_model import Judge
 from distill.judge_texts import DATA
+from distill.manifest import write_manifest
 
 
 def environment(judge: Judge) -> dict[str, Any]:
@@ -81,5 +82,5 @@ def write_evaluation(folder: Path, report: dict[str, Any]) -> None:
     manifest["evaluation"] = kept + entries
     # In one step, so that a server that starts now reads the one or the other.
     fresh = path.with_suffix(".json.new")
-    fresh.write_text(json.dumps(manifest, indent=2) + "\n")
+    write_manifest(fresh, manifest)
     fresh.replace(path)

@@ -25,13 +25,16 @@ for (const { offset, count } of regions) {
 }
 const manifestPath = join(folder, 'model.json')
 const manifest = JSON.parse(readFileSync(manifestPath, 'utf8'))
-const sha256 = createHash('sha256')
-  .update(readFileSync(join(folder, file)))
-  .digest('hex')
+const sha256 = hash(readFileSync(join(folder, file)))
 for (const entry of manifest.variants.flatMap(({ files }) => files))
   if (entry.path === file) entry.sha256 = sha256
-writeFileSync(manifestPath, `${JSON.stringify(manifest, null, 2)}\n`)
+const bare = `${JSON.stringify({ ...manifest, checksum: '' }, null, 2)}\n` // distill/manifest.py
+writeFileSync(manifestPath, bare.replace('"checksum": ""', `"checksum": "${hash(bare)}"`))
 rmSync(join(folder, 'weights.json'))
+
+function hash(content) {
+  return createHash('sha256').update(content).digest('hex')
+}
 
 /** Of the wanted deviation and nearly normal: the sum of three uniform numbers. */
 function random() {

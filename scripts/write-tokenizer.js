@@ -1,7 +1,8 @@
 /**
- * Writes models/tokenizers/gpt2/{tokenizer.json,tokenizer_config.json} from GPT-2's published vocabulary and merges:
+ * Writes models/tokenizers/gpt2/{tokenizer.json,tokenizer_config.json,SHA256SUMS} from GPT-2's published vocabulary and merges:
  *   node scripts/write-tokenizer.js ENCODER_JSON VOCAB_BPE [FOLDER]
  */
+import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -61,6 +62,13 @@ const config = {
   model_max_length: 1024,
   clean_up_tokenization_spaces: false
 }
-writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer))
-writeFileSync(join(folder, 'tokenizer_config.json'), `${JSON.stringify(config, null, 2)}\n`)
+const files = {
+  'tokenizer.json': JSON.stringify(tokenizer),
+  'tokenizer_config.json': `${JSON.stringify(config, null, 2)}\n`
+}
+const sums = Object.entries(files).map(
+  ([name, content]) => `${createHash('sha256').update(content).digest('hex')}  ${name}\n`
+)
+for (const [name, content] of Object.entries({ ...files, SHA256SUMS: sums.join('') }))
+  writeFileSync(join(folder, name), content)
 console.log(`${folder}: ${Object.keys(vocab).length} tokens, ${merges.length} merges`)

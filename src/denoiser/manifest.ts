@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import Type, { type Static } from 'typebox'
@@ -6,10 +7,11 @@ import { ModelError } from './model-error.js'
 import { checkModelFiles } from './model-files.js'
 import type { Variant } from './variant.js'
 
+const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' })
 const ManifestFile = Type.Object({
   path: Type.String({ minLength: 1 }),
   bytes: Type.Integer({ minimum: 0 }),
-  sha256: Type.String({ pattern: '^[0-9a-f]{64}$' })
+  sha256: Sha256
 })
 
 /** `models/<name>/model.json`: what a model is, how it was made, and the files that must be there. */
@@ -46,7 +48,9 @@ export const ManifestSchema = Type.Object({
   licence: Type.String(),
   provenance: Type.Record(Type.String(), Type.Unknown()),
   parity: Type.Record(Type.String(), Type.Unknown()),
-  evaluation: Type.Array(Type.Record(Type.String(), Type.Unknown()))
+  evaluation: Type.Array(Type.Record(Type.String(), Type.Unknown())),
+  /** SHA-256 of this file without these digits. One that is written by hand may go without. */
+  checksum: Type.Optional(Sha256)
 })
 export type Manifest = Static<typeof ManifestSchema>
 
@@ -56,22 +60,33 @@ export type Manifest = Static<typeof ManifestSchema>
  */
 export async function loadManifest(folder: string): Promise<Manifest> {
   const path = join(folder, 'model.json')
-  const content = await readJson(path)
-  const mismatch = firstMismatch(ManifestSchema, content) ?? contradiction(content as Manifest)
+  const { content, text } = await readJson(path)
+  const mismatch =
+    firstMismatch(ManifestSchema, content) ??
+    contradiction(content as Manifest) ??
+    change(text, content as Manifest)
   if (mismatch) throw new ModelError(`${path}: ${mismatch}`)
   const manifest = content as Manifest
   await checkModelFiles(folder, manifest)
   return manifest
 }
 
-async function readJson(path: string): Promise<unknown> {
+async function readJson(path: string): Promise<{ content: unknown; text: string }> {
   try {
-    return JSON.parse(await readFile(path, 'utf8'))
+    const text = await readFile(path, 'utf8')
+    return { content: JSON.parse(text), text }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     const got = code === 'ENOENT' ? 'no such file' : message.replaceAll('\n', ' ')
     throw new ModelError(`${path}: expected JSON, got ${got}`)
   }
+}
+
+/** What the checksum does not allow. */
+function change(text: string, { checksum }: Manifest): string | undefined {
+  if (checksum === undefined) return undefined
+  const got = createHash('sha256').update(text.replace(checksum, '')).digest('hex')
+  return got === checksum ? undefined : `checksum: expected ${got} for a file that says this, got ${checksum}`
 }
 
 /** The first field that the others do not allow. */

@@ -1,4 +1,5 @@
-/** GPT-2's byte-level BPE, read from `tokenizer.json` and `tokenizer_config.json` in one folder. */
+/** GPT-2's byte-level BPE, read from `tokenizer.json` and `tokenizer_config.json` in one folder, which `SHA256SUMS` vouches for. */
+import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RequestError } from '../errors.js'
@@ -14,8 +15,8 @@ interface TokenizerFile {
 }
 
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
-  const file = await readJson(join(folder, 'tokenizer.json'))
-  const config = await readJson(join(folder, 'tokenizer_config.json'))
+  const file = await readJson(folder, 'tokenizer.json')
+  const config = await readJson(folder, 'tokenizer_config.json')
   const vocabulary = Object.entries(vocabularyOf(file, folder))
   // Imported on demand, because it also loads native libraries, and built from the parsed files, because
   // its own loader looks for a missing file on the network.
@@ -94,10 +95,21 @@ function vocabularyOf(file: object, folder: string): Readonly<Record<string, num
   return vocabulary
 }
 
-async function readJson(path: string): Promise<object> {
+async function readJson(folder: string, name: string): Promise<object> {
+  const path = join(folder, name)
+  const content = await read(path)
+  const sums = await read(join(folder, 'SHA256SUMS'))
+  const got = createHash('sha256').update(content).digest('hex')
+  if (!sums.includes(`${got}  ${name}\n`)) {
+    throw new TokenizerError(`${path}: expected the sha256 that SHA256SUMS says, got ${got}`)
+  }
+  return JSON.parse(content)
+}
+
+async function read(path: string): Promise<string> {
   try {
-    return JSON.parse(await readFile(path, 'utf8'))
+    return await readFile(path, 'utf8')
   } catch (error) {
-    throw new TokenizerError(`${path}: expected a JSON file, got ${(error as Error).message}`)
+    throw new TokenizerError(`${path}: expected a file, got ${(error as Error).message}`)
   }
 }

@@ -4,11 +4,12 @@ import t, { type Test } from 'tap'
 import { loadManifest, type Manifest } from '../../src/denoiser/manifest.js'
 import { copyToy, toys } from './toy.js'
 
-/** A copy of a toy whose manifest was edited as JSON is: without regard to types. */
+/** A copy of a toy whose manifest was edited as JSON is: without regard to types, and to a checksum. */
 async function edited(t: Test, edit: (manifest: Manifest) => unknown): Promise<string> {
   const folder = await copyToy(t)
   const path = join(folder, 'model.json')
-  await writeFile(path, JSON.stringify(edit(JSON.parse(await readFile(path, 'utf8')))))
+  const { checksum, ...manifest } = JSON.parse(await readFile(path, 'utf8'))
+  await writeFile(path, JSON.stringify(edit(manifest)))
   return folder
 }
 
@@ -86,6 +87,19 @@ for (const [what, edit, line] of broken) {
     await t.rejects(loadManifest(folder), { name: 'ModelError', message })
   })
 }
+
+t.test('a manifest that changed by itself is not served', async (t) => {
+  const folder = await copyToy(t)
+  const path = join(folder, 'model.json')
+  const text = await readFile(path, 'utf8')
+  await writeFile(path, text.replace('"default": 4', '"default": 5'))
+  await t.rejects(loadManifest(folder), { message: /model\.json: checksum: expected [0-9a-f]{64} for a/ })
+})
+
+t.test('a manifest may go without a checksum', async (t) => {
+  const folder = await edited(t, (manifest) => ({ ...manifest, name: 'mine' }))
+  t.match(await loadManifest(folder), { name: 'mine' })
+})
 
 t.test('a folder without a manifest, and one whose manifest is no JSON, are named', async (t) => {
   const empty = t.testdir()

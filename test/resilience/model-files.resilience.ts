@@ -4,18 +4,20 @@ import { cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { loadManifest, type Manifest } from '../../src/denoiser/manifest.js'
+import { loadManifest, type Manifest, ManifestSchema } from '../../src/denoiser/manifest.js'
+import { loadTokenizer } from '../../src/tokenizer/gpt2-tokenizer.js'
 import { post, startServer } from '../integration/server-process.js'
 import { textOf, watched } from './server-watch.js'
 import { trial } from './trial.js'
 
 const original = 'test/fixtures/models/toy-mixture'
 const weights = 'denoiser.onnx'
+const tokenizer = 'models/tokenizers/gpt2'
 const places = (count: number, length: number) =>
   Array.from({ length: count }, (_, i) => Math.floor(((i * 0.618034) % 1) * length))
-const flipped = (bytes: Buffer, place: number) => {
+const flipped = (bytes: Buffer, place: number, bit = place % 8) => {
   const copy = Buffer.from(bytes)
-  copy[place]! ^= 1 << (place % 8)
+  copy[place]! ^= 1 << bit
   return copy
 }
 
@@ -60,29 +62,67 @@ trial(
 )
 
 trial(
-  'model.json with one bit flipped anywhere',
-  'refused in one line that names it, or it means the same but for prose and numbers that nothing checks',
+  'model.json with one bit flipped, each bit of each byte',
+  'refused in one line that names it, or what is served is the same',
   async (t) => {
     const folder = t.testdir()
     await cp(original, folder, { recursive: true })
     const path = join(folder, 'model.json')
     const bytes = await readFile(path)
-    const before = await loadManifest(folder)
+    const before = withoutChecksum(await loadManifest(folder))
     const lost: string[] = []
-    const changed = new Map<string, number>()
-    for (let at = 0; at < bytes.length; at++) {
-      await writeFile(path, flipped(bytes, at))
-      const said = await refusal(folder)
-      if (said === undefined) {
-        const after = JSON.parse(await readFile(path, 'utf8')) as Manifest
-        for (const field of Object.keys(after) as (keyof Manifest)[]) {
-          if (JSON.stringify(after[field]) !== JSON.stringify(before[field]))
-            changed.set(field, (changed.get(field) ?? 0) + 1)
-        }
-      } else if (!said.startsWith(folder) || said.includes('\n')) lost.push(`${at}: ${said}`)
+    let served = 0
+    for (const [at, bit] of bitsOf(bytes)) {
+      await writeFile(path, flipped(bytes, at, bit))
+      const after = await loadManifest(folder).catch((error: Error) => error)
+      if (after instanceof Error) {
+        if (!after.message.startsWith(folder) || after.message.includes('\n'))
+          lost.push(`${at}: ${after.message}`)
+      } else {
+        served++
+        if (JSON.stringify(withoutChecksum(after)) !== JSON.stringify(before))
+          lost.push(`${at}: ${JSON.stringify(after)}`)
+      }
     }
-    const note = `unnoticed: ${[...changed].map(([field, times]) => `${field} ${times}`).join(', ')}`
-    return { times: bytes.length, lost, note }
+    return { times: 8 * bytes.length, lost, note: `${served} times served, as before` }
+  }
+)
+
+/** What is served: fields that have a meaning. A flip in the checksum's name leaves them alone. */
+function withoutChecksum(manifest: Manifest): Partial<Manifest> {
+  const fields = Object.keys(ManifestSchema.properties) as (keyof Manifest)[]
+  return Object.fromEntries(
+    fields.filter((field) => field !== 'checksum').map((field) => [field, manifest[field]])
+  )
+}
+
+function bitsOf(bytes: Buffer): [at: number, bit: number][] {
+  return [...bytes.keys()].flatMap((at) => Array.from({ length: 8 }, (_, bit): [number, number] => [at, bit]))
+}
+
+trial(
+  'files of the tokenizer cut short or with one bit flipped anywhere',
+  'refused in one line that names the file',
+  async (t) => {
+    const folder = t.testdir()
+    await cp(tokenizer, folder, { recursive: true })
+    const lost: string[] = []
+    let times = 0
+    for (const name of ['tokenizer.json', 'tokenizer_config.json', 'SHA256SUMS']) {
+      const path = join(folder, name)
+      const bytes = await readFile(path)
+      for (const at of places(50, bytes.length)) {
+        for (const harmed of [bytes.subarray(0, at), flipped(bytes, at)]) {
+          await writeFile(path, harmed)
+          const said = await loadTokenizer(folder).catch((error: Error) => error.message)
+          const isRefusal = typeof said === 'string' && said.startsWith(folder) && !said.includes('\n')
+          if (!isRefusal) lost.push(`${name} at ${at}: ${typeof said === 'string' ? said : 'loaded'}`)
+          times++
+        }
+      }
+      await writeFile(path, bytes)
+    }
+    return { times, lost, note: 'by SHA-256' }
   }
 )
 

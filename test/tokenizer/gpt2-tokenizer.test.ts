@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
@@ -138,14 +139,30 @@ t.test('an unknown id is refused by its number', async (t) => {
 })
 
 t.test('a folder without a tokenizer is one line that names the file', async (t) => {
-  const folder = t.testdir({ 'tokenizer.json': '{"model": {}}', 'tokenizer_config.json': '{}' })
+  const files = { 'tokenizer.json': '{"model": {}}', 'tokenizer_config.json': '{}' }
+  const folder = t.testdir({ ...files, SHA256SUMS: sumsOf(files) })
   await t.rejects(loadTokenizer('/nowhere'), {
-    message: /^\/nowhere\/tokenizer\.json: expected a JSON file, got ENOENT[^\n]*$/
+    message: /^\/nowhere\/tokenizer\.json: expected a file, got ENOENT[^\n]*$/
   })
   await t.rejects(loadTokenizer(folder), {
     message: `${folder}/tokenizer.json: expected a vocabulary at model.vocab, got none`
   })
 })
+
+t.test('files that are not those of SHA256SUMS are no tokenizer', async (t) => {
+  const files = { 'tokenizer.json': '{"model": {}}', 'tokenizer_config.json': '{}' }
+  const folder = t.testdir({ ...files, SHA256SUMS: sumsOf({ ...files, 'tokenizer_config.json': '{ }' }) })
+  await t.rejects(loadTokenizer(folder), {
+    message: /tokenizer_config\.json: expected the sha256 that SHA256SUMS says, got [0-9a-f]{64}$/
+  })
+})
+
+function sumsOf(files: Record<string, string>): string {
+  const sum = (content: string) => createHash('sha256').update(content).digest('hex')
+  return Object.entries(files)
+    .map(([name, content]) => `${sum(content)}  ${name}\n`)
+    .join('')
+}
 
 t.test('nothing that reads images is loaded with it', async (t) => {
   t.notMatch(readFileSync('/proc/self/maps', 'utf8'), /sharp|vips/)
