@@ -3,7 +3,7 @@
  * out, and its text generation extension. It says what fewstep's own routes say, in that protocol's shapes.
  */
 import Type, { type Static } from 'typebox'
-import { CompletionRequest } from './schemas.js'
+import { CompletionRequest, ref, Timings } from './schemas.js'
 
 const { steps, temperature, top_p, top_k, seed, deadline_ms, max_tokens, suffix, stop } =
   CompletionRequest.properties
@@ -93,7 +93,7 @@ export const GenerateRequest = Type.Object(
           ),
           details: Type.Optional(
             Type.Boolean({
-              description: 'Tell `details`. Not with `generate_stream`: events hold no tokens.'
+              description: 'Tell `details`; in a stream with a last event, whose text is empty.'
             })
           )
         },
@@ -120,7 +120,8 @@ export const GenerateAnswer = Type.Object(
             special: Type.Boolean()
           })
         ),
-        ...effective
+        ...effective,
+        timings: ref(Timings)
       })
     )
   },

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
-import { build, listen } from '../helper.js'
+import { build, listen, Socket, until } from '../helper.js'
 
 t.test('a client that takes nothing is cut off after the stated time, and hurts nobody else', async (t) => {
   const { app, metrics } = await build(t, { limits: { readerTimeoutMs: 400 } })
@@ -23,6 +23,18 @@ t.test('a client that takes nothing is cut off after the stated time, and hurts 
   }
   t.ok(others > 0)
   t.match(await metrics.registry.metrics(), /fewstep_connections_cut_total\{reason="stalled"\} 1/)
+})
+
+t.test('texts of a client that is cut off were stalled: it did not leave', async (t) => {
+  const { app, denoiser, scheduler } = await build(t, { limits: { readerTimeoutMs: 400 } })
+  const socket = await Socket.open(t, await listen(app))
+  const held = denoiser.holdAt(20)
+  socket.send({ type: 'completion', id: 'a', request: { n: 8, max_tokens: 190, steps: 40 } })
+  await held
+  socket.ws.pause()
+  for (let i = 0; i < 200; i++) socket.send({ type: 'snapshot', id: 'a' })
+  await until(() => scheduler.stats.running === 0)
+  t.match(scheduler.endings.cancelled, { stalled: 8, left: 0 })
 })
 
 t.test('a client that reads slowly is not cut off', async (t) => {

@@ -2,15 +2,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import type { Generation } from '../../engine.js'
-import { RequestError } from '../../errors.js'
 import { GenerateAnswer, GenerateRequest } from '../../open-inference.js'
-import { ref } from '../../schemas.js'
+import { ref, type SequenceStart } from '../../schemas.js'
 import { eventStream } from '../answer-schemas.js'
 import { effectiveParameters, type FinishedText, readTexts } from '../generation-answer.js'
 import { generationOptions } from '../generation-options.js'
 import type { HttpOptions } from '../http-options.js'
 import { logprob } from '../logprobs.js'
 import { eventText, sendEvents } from '../server-sent-events.js'
+import { serverTiming } from '../server-timing.js'
 import { withErrorEvent } from '../with-error-event.js'
 import { params, protocolAnswers, tags } from './routes.js'
 
@@ -33,6 +33,7 @@ export const generateRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app
     async ({ params: { model }, body }, reply): Promise<GenerateAnswer> => {
       const generation = generate(model, body, reply)
       const text = (await readTexts(generation))[0]!
+      reply.header('server-timing', serverTiming([text.end.timings]))
       const answer = { model_name: generation.model, text_output: text.end.text }
       return body.parameters?.details ? { ...answer, details: detailsOf(text) } : answer
     }
@@ -53,26 +54,21 @@ export const generateRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app
     },
     async (request, reply) => {
       const { body, params } = request
-      if (body.parameters?.details) {
-        const param = 'parameters.details'
-        throw new RequestError(
-          'invalid_request',
-          `${param}: expected only with generate, got it with a stream`,
-          {
-            param
-          }
-        )
-      }
-      const events = deltas(generate(params.model, body, reply))
+      const events = deltas(generate(params.model, body, reply), body.parameters?.details ?? false)
       return sendEvents(reply, withErrorEvent(events, request), limits.heartbeatMs)
     }
   )
 }
 
-async function* deltas(generation: Generation): AsyncGenerator<string> {
+async function* deltas(generation: Generation, details: boolean): AsyncGenerator<string> {
+  const tell = (text_output: string, more?: Pick<GenerateAnswer, 'details'>) =>
+    eventText({ model_name: generation.model, text_output, ...more } satisfies GenerateAnswer)
+  let start: SequenceStart
   for await (const event of generation) {
-    if (event.type !== 'step-end' || !event.delta) continue
-    yield eventText({ model_name: generation.model, text_output: event.delta } satisfies GenerateAnswer)
+    if (event.type === 'sequence-start') start = event
+    if (event.type === 'step-end' && event.delta) yield tell(event.delta)
+    if (event.type === 'sequence-end' && details)
+      yield tell('', { details: detailsOf({ start: start!, end: event }) })
   }
 }
 
@@ -85,6 +81,7 @@ function detailsOf({ start, end }: FinishedText): NonNullable<GenerateAnswer['de
       special: false // the end-of-text token is no part of a text
     })),
     ...effectiveParameters(start),
-    steps: start.steps
+    steps: start.steps,
+    timings: end.timings
   }
 }

@@ -5,6 +5,7 @@ import { ref } from '../../schemas.js'
 import { effectiveParameters, type FinishedText, readTexts } from '../generation-answer.js'
 import { generationOptions } from '../generation-options.js'
 import type { HttpOptions } from '../http-options.js'
+import { serverTiming } from '../server-timing.js'
 import { params, protocolAnswers, tags } from './routes.js'
 
 const schema = {
@@ -22,7 +23,9 @@ export const inferRoutes: FastifyPluginAsyncTypebox<HttpOptions> = async (app, h
     const completion = { ...body.parameters, model, prompt: promptsOf(body.inputs[0]!) }
     const options = generationOptions('infer', reply, http)
     const generation = http.engine.complete(completion, options)
-    return inferAnswer(body.id, generation.model, names, await readTexts(generation))
+    const texts = await readTexts(generation)
+    reply.header('server-timing', serverTiming(texts.map(({ end }) => end.timings)))
+    return inferAnswer(body.id, generation.model, names, texts)
   })
 }
 

@@ -165,6 +165,34 @@ t.test('generate_stream tells the text as it grows', async (t) => {
     return JSON.parse(data).text_output
   })
   t.equal(deltas.join(''), whole.text_output)
+
+  const payload = { ...request, parameters: { ...request.parameters, details: true } }
+  const detailed = await app.inject({ method: 'POST', url: `${model}/generate_stream`, payload })
+  const told = parseEvents(detailed.body).map(({ data }) => JSON.parse(data))
+  t.same(
+    told.map(({ text_output }) => text_output),
+    [...deltas, ''],
+    'details come last'
+  )
+  follows(t, 'generate', told.at(-1))
+  const { timings, ...details } = told.at(-1).details
+  t.match((await post(app, `${model}/generate`, payload)).body.details, details)
+  t.match(timings, { queue_ms: Number, first_step_ms: Number, total_ms: Number, passes: Number })
+})
+
+t.test('whole answers say where their time went', async (t) => {
+  const { app } = await build(t)
+  const parameters = { max_tokens: 4 }
+  for (const { status, headers } of [
+    await post(app, `${model}/infer`, { inputs: [prompt(['a', 'b'])], parameters }),
+    await post(app, `${model}/generate`, { text_input: 'a', parameters })
+  ]) {
+    t.equal(status, 200)
+    t.match(
+      headers['server-timing'],
+      /^queue;dur=[\d.]+, first-step;dur=[\d.]+, passes;.*, total;dur=[\d.]+$/
+    )
+  }
 })
 
 t.test("errors have the protocol's shape and statuses, before a stream and in it", async (t) => {
@@ -176,12 +204,7 @@ t.test("errors have the protocol's shape and statuses, before a stream and in it
     [`${model}/explain`, {}, 404, /expected a path of the API/],
     [`${model}/infer`, undefined, 400, /./],
     [`${model}/generate`, { text: 'a' }, 422, /^text/],
-    [
-      `${model}/generate_stream`,
-      { text_input: '', parameters: { details: true } },
-      422,
-      /^parameters\.details: /
-    ]
+    [`${model}/generate_stream`, { text_input: '', parameters: { detail: 1 } }, 422, /^parameters\.detail: /]
   ]
   for (const [url, request, status, message] of cases) {
     const answer = await post(app, url, request)
