@@ -75,6 +75,8 @@ export function checkAliases(
 export interface StartOptions {
   readonly config: Config
   readonly log: DenoiserOptions['log']
+  /** Gives the start up. */
+  readonly signal?: AbortSignal
   /** Who is told what the scheduler of a model does. */
   readonly follow?: (model: string) => SchedulerWatch
 }
@@ -101,10 +103,10 @@ export async function stopModels(models: readonly ServedModel<DenoiserPool>[]): 
 
 async function startModel(
   { name, folder, manifest, tokenizer }: CheckedModel,
-  { config, log, follow }: StartOptions
+  { config, log, follow, signal }: StartOptions
 ): Promise<ServedModel<DenoiserPool>> {
   const { device, devices, threads, passTimeoutMs, maxQueue, maxBacklogMs, maxBatchTokens, prefer } = config
-  const options = { device, threads, passTimeoutMs, log }
+  const options = { device, threads, passTimeoutMs, log, signal }
   const denoiser = await DenoiserPool.start(folder, manifest, devices, options)
   const cost = await measurePassCost(denoiser, maxBatchTokens).catch(async ({ message }: Error) => {
     await denoiser.close()

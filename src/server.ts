@@ -1,20 +1,21 @@
 /** The process that serves: config to models to engine to app; listens, and drains on signals. */
-import type { AddressInfo } from 'node:net'
+import { on } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
-import { Server as TlsServer } from 'node:tls'
+import { promisify } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import { ApiKeys } from './api-keys.js'
 import { buildApp } from './app.js'
 import type { Config } from './config.js'
-import { readCredentials } from './credentials.js'
+import { readCertificate, readKeys } from './credentials.js'
 import type { DenoiserPool } from './denoiser/denoiser-pool.js'
 import { Engine, type ServedModel } from './engine.js'
 import { isLoopback } from './http/origin-policy.js'
+import { addressOf, listen } from './listening.js'
 import { Metrics } from './metrics.js'
+import { reloadAt } from './reload.js'
 import { openBatchQueue, serveBatches } from './served-batches.js'
 import { checkAliases, checkModels, modelFolders, startModels, stopModels } from './served-models.js'
 import type { Phase } from './server-state.js'
-import { ConfigError } from './setting.js'
 import { stopSignal } from './stop-signal.js'
 import { startTracing } from './tracing.js'
 
@@ -24,14 +25,19 @@ const FAREWELL_MS = 1000
 /** Serves until SIGTERM or SIGINT. True when everything that was accepted was finished. */
 export async function serve(config: Config): Promise<boolean> {
   process.stderr.on('error', () => {}) // its disk is full or its reader is gone: the log is lost, nothing else
+  const stop = stopSignal() // from here on: a container's first process ends at no signal that it does not heed
+  const hangUps = on(process, 'SIGHUP')
   const checked = await checkModels(modelFolders(config.model))
   const aliases = checkAliases(config.alias, checked)
   const models: ServedModel<DenoiserPool>[] = []
-  const credentials = await readCredentials(config)
-  const keys = credentials.keys && new ApiKeys(credentials.keys)
+  const given = await readKeys(config)
+  const keys = given && new ApiKeys(given)
+  const certificate = await readCertificate(config)
   const metrics = new Metrics()
   const engine = new Engine(models, { ...config, aliases, onEvent: metrics.onEvent })
-  const tracing = await startTracing((message) => app.log.warn(message))
+  const faults: string[] = []
+  let onFault = (message: string): unknown => faults.push(message)
+  const tracing = await startTracing((message) => onFault(message))
   const batches = await openBatchQueue(config)
   let phase: Phase = 'loading'
   const app: FastifyInstance = await buildApp({
@@ -44,26 +50,33 @@ export async function serve(config: Config): Promise<boolean> {
     phase: () => phase,
     security: { ...config, keys, local: isLoopback(config.host) },
     trustProxy: config.trustProxy,
-    certificate: credentials.certificate,
+    certificate,
     logPrompts: config.logPrompts === 'yes',
     logger: { level: config.logLevel, stream: process.stderr }
   })
   await listen(app, config)
-  // Without anything to read again it means, as ever, that the terminal was closed.
-  if (keys || credentials.certificate) process.on('SIGHUP', () => void reload(config, app, keys))
+  void reloadAt(hangUps, config, app, keys)
   const log = (level: 'info' | 'warn' | 'error', message: string) => app.log[level](message)
-  try {
-    models.push(...(await startModels(checked, { config, log, follow: metrics.follow })))
-  } catch (error) {
+  onFault = (message) => log('warn', message)
+  for (const fault of faults) onFault(fault)
+  if (!keys && !isLoopback(config.host))
+    log('warn', `everybody who reaches ${config.host} may do everything: no --api-key, no --api-keys-file`)
+  const loading = { config, log, follow: metrics.follow }
+  const started = await startUnless(stop, checked, loading).catch(async (error) => {
     await app.close()
     throw error
+  })
+  let work: ReturnType<typeof serveBatches> | undefined
+  if (started) {
+    models.push(...started)
+    phase = 'ready'
+    work = batches && serveBatches(batches, { engine, metrics, maxLineBytes: config.bodyLimit, log })
+    console.log(announcement(addressOf(app, config), models))
   }
-  phase = 'ready'
-  const work = batches && serveBatches(batches, { engine, metrics, maxLineBytes: config.bodyLimit, log })
-  console.log(announcement(addressOf(app, config), models))
 
-  await stopSignal()
+  const signal = await stop
   phase = 'draining'
+  log('info', `${signal}: new work is refused, ${textsOf(models)} texts in work are finished`)
   await work?.stop()
   const drained = await drain(engine, app, config.shutdownTimeoutMs)
   await batches?.close()
@@ -72,18 +85,19 @@ export async function serve(config: Config): Promise<boolean> {
   return drained
 }
 
-/** Takes new keys and a new certificate; where they cannot be read, the old ones stay. */
-async function reload(config: Config, app: FastifyInstance, keys: ApiKeys | undefined): Promise<void> {
-  try {
-    const credentials = await readCredentials(config)
-    if (credentials.keys) keys?.replace(credentials.keys)
-    const { server } = app
-    if (credentials.certificate && server instanceof TlsServer)
-      server.setSecureContext(credentials.certificate)
-    app.log.info('keys and certificate were read again')
-  } catch (error) {
-    app.log.error(`keys and certificate stay as they were: ${(error as Error).message}`)
-  }
+/** The models; undefined when the stop comes before they have started: then their processes are killed. */
+async function startUnless(
+  stop: Promise<unknown>,
+  checked: Parameters<typeof startModels>[0],
+  options: Parameters<typeof startModels>[1]
+): Promise<ServedModel<DenoiserPool>[] | undefined> {
+  const givenUp = new AbortController()
+  const starting = startModels(checked, { ...options, signal: givenUp.signal })
+  const started = await Promise.race([starting, stop.then(() => undefined)])
+  if (started) return started
+  givenUp.abort()
+  await starting.then(stopModels, () => {})
+  return undefined
 }
 
 /** Finishes what was accepted, or what there is time for: the rest ends with an error. */
@@ -94,37 +108,21 @@ async function drain(
 ): Promise<boolean> {
   const finished = engine.drain().then(() => app.close())
   const drained = await within(timeoutMs, finished)
+  const dropped = textsOf(engine.models)
+  const connections = await promisify<number>(app.server.getConnections.bind(app.server))()
   await stopModels(engine.models)
   if (!drained) await within(FAREWELL_MS, finished)
+  if (drained) app.log.info('stopped: all that was accepted is finished')
+  else
+    app.log.warn(
+      `stopped after ${timeoutMs} ms: ${dropped} texts dropped, ${connections} connections cut off`
+    )
   return drained
 }
 
-const listenErrors: Readonly<Record<string, (config: Config) => string>> = {
-  EADDRINUSE: ({ host, port }) => `--port: expected a free port, got ${port}, which is in use on ${host}`,
-  EACCES: ({ port }) => `--port: expected a port that this user may listen on, got ${port}`,
-  EADDRNOTAVAIL: ({ host }) => `--host: expected an address of this machine, got "${host}"`,
-  ENOTFOUND: ({ host }) => `--host: expected an address of this machine, got "${host}"`
-}
-
-async function listen(app: FastifyInstance, config: Config): Promise<void> {
-  try {
-    await app.listen({ host: config.host, port: config.port })
-  } catch (error) {
-    await app.close()
-    const message = listenErrors[(error as NodeJS.ErrnoException).code ?? '']?.(config)
-    throw message ? new ConfigError(message) : error
-  }
-}
-
-/** The address for a browser on this machine. */
-function addressOf(app: FastifyInstance, { tlsCert }: Config): string {
-  const { address, family, port } = app.server.address() as AddressInfo
-  const host = ['0.0.0.0', '::'].includes(address)
-    ? 'localhost'
-    : family === 'IPv6'
-      ? `[${address}]`
-      : address
-  return `${tlsCert === null ? 'http' : 'https'}://${host}:${port}`
+/** Texts that wait or are written. */
+function textsOf(models: readonly ServedModel<DenoiserPool>[]): number {
+  return models.reduce((sum, { scheduler: { stats } }) => sum + stats.queued + stats.running, 0)
 }
 
 function announcement(address: string, models: readonly ServedModel<DenoiserPool>[]): string {

@@ -10,12 +10,10 @@ import { fewstepVersion } from './version.js'
 
 /**
  * Sends spans to the collector that the standard variables name, OTEL_EXPORTER_OTLP_ENDPOINT first; undefined where they name none.
- * @param onFault told when spans cannot be sent
+ * @param onFault told of settings that are not as they should be, and when spans cannot be sent
  */
 export async function startTracing(onFault: (message: string) => void): Promise<Tracing | undefined> {
-  const { OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_SDK_DISABLED } = process.env
-  if (!(OTEL_EXPORTER_OTLP_ENDPOINT || OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) || OTEL_SDK_DISABLED === 'true')
-    return undefined
+  if (!isWanted(process.env)) return undefined
   const [api, { W3CTraceContextPropagator }, { OTLPTraceExporter }, resources, sdk] = await Promise.all([
     import('@opentelemetry/api'),
     import('@opentelemetry/core'),
@@ -37,6 +35,13 @@ export async function startTracing(onFault: (message: string) => void): Promise<
     spanProcessors: [new sdk.BatchSpanProcessor(new OTLPTraceExporter())]
   })
   return new Tracing(api, provider, new W3CTraceContextPropagator())
+}
+
+function isWanted(env: NodeJS.ProcessEnv): boolean {
+  const { OTEL_SDK_DISABLED = '', OTEL_TRACES_EXPORTER = '' } = env
+  if (OTEL_SDK_DISABLED.toLowerCase() === 'true' || OTEL_TRACES_EXPORTER.toLowerCase() === 'none')
+    return false
+  return Boolean(env.OTEL_EXPORTER_OTLP_ENDPOINT || env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT)
 }
 
 export class Tracing {

@@ -13,6 +13,18 @@ t.test('without a collector nothing is traced, and no SDK is loaded', async (t) 
   t.notOk(loaded.some((path) => path.includes('sdk-trace')))
 })
 
+t.test('what switches tracing off does so', async (t) => {
+  await receiveSpans(t)
+  for (const [name, value] of [
+    ['OTEL_SDK_DISABLED', 'TRUE'],
+    ['OTEL_TRACES_EXPORTER', 'none']
+  ] as const) {
+    process.env[name] = value
+    t.equal(await startTracing(never), undefined, name)
+    delete process.env[name]
+  }
+})
+
 t.test(
   'a request is a span in the trace of its client; below it each text queues and has passes',
   async (t) => {

@@ -24,6 +24,8 @@ export interface DenoiserOptions {
   /** A pass that takes longer is hung: its process is killed and replaced. */
   readonly passTimeoutMs: number
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
+  /** Gives the start up: its process is killed. Not to be aborted later. */
+  readonly signal?: AbortSignal | undefined
   /** The program to run; the denoiser's process unless given. */
   readonly program?: URL
 }
@@ -78,10 +80,11 @@ export class RemoteDenoiser implements Denoiser {
   static async start(
     folder: string,
     manifest: Manifest,
-    { device, log, ...options }: DenoiserOptions
+    { device, log, signal, ...options }: DenoiserOptions
   ): Promise<RemoteDenoiser> {
     const onLine = (line: string) => log('warn', `${manifest.name}: ${line}`)
     const closing = new AbortController()
+    signal?.addEventListener('abort', () => closing.abort(), { once: true })
     const common = { ...options, folder, manifest, onLine, signal: closing.signal }
     const first = await startFirst(device, common)
     if (first.fallback) log('info', `${manifest.name} runs on the CPU: ${first.fallback}`)

@@ -37,7 +37,7 @@ export async function startServerWith(
     errors += chunk
   })
   for await (const line of createInterface(child.stdout!)) {
-    const url = line.match(/https?:\/\/127\.0\.0\.1:\d+/)?.[0]
+    const url = line.match(/https?:\/\/(127\.0\.0\.1|localhost):\d+/)?.[0]
     if (!url) continue
     child.stdout!.resume()
     const logged = async (message: RegExp) => {
@@ -55,7 +55,7 @@ export async function startServerWith(
   throw new Error(`the server ended before it listened: ${errors}`)
 }
 
-async function childrenOf(pid: number): Promise<number[]> {
+export async function childrenOf(pid: number): Promise<number[]> {
   const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
   return children.split(' ').filter(Boolean).map(Number)
 }
