@@ -1,5 +1,9 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { ANSWERS } from './answer-owner.js'
+import { Channel } from './channel.js'
 import { CUDA_ADVICE } from './cuda-provider.js'
 import { DenoiserLost, type Device, type Pass, type Revealed } from './denoiser.js'
 import { ErrorOutput } from './error-output.js'
@@ -51,6 +55,7 @@ export class DenoiserChild {
   readonly #options: ChildOptions
   readonly #process: ChildProcess
   readonly #errors: ErrorOutput
+  readonly #channel: Channel | undefined
   #alive = true
   /** In the order of asking: it works on the first. */
   readonly #asked: Asked[] = []
@@ -63,14 +68,13 @@ export class DenoiserChild {
     this.#options = options
     const { manifest, onLine, signal, program = PROGRAM } = options
     // The argument tells the processes of several models apart in a list of processes; nothing reads it.
-    this.#process = fork(program, [manifest.name], {
-      serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    this.#process = spawn(process.execPath, [...process.execArgv, fileURLToPath(program), manifest.name], {
+      stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
       signal,
       killSignal: 'SIGKILL'
     })
-    this.#errors = new ErrorOutput(this.#process.stderr ?? null, onLine)
-    this.#process.on('message', (message) => this.#onMessage(message))
+    this.#errors = new ErrorOutput(this.#process.stderr, onLine)
+    this.#channel = this.#openChannel()
     this.ended = new Promise((resolve) => {
       // `close` follows `exit` when the error output, which may hold the reason, has been read to its end.
       this.#process.once('close', async (code, signalName) => {
@@ -127,11 +131,23 @@ export class DenoiserChild {
       this.#asked.push({ id, question, timeoutMs, resolve, reject })
       if (this.#asked.length === 1) this.#watch()
       // Whom a message cannot reach has ended, or will: the question is settled with the process, not before.
-      if (!this.#process.connected) this.kill()
-      else this.#process.send({ ...question, id }, (error) => error && this.kill(error.message))
+      this.#channel?.send({ ...question, id })
     })
     if (answer.type === 'failed') throw Object.assign(new Error(answer.message), { name: answer.name })
     return answer as AnswerTo<Q>
+  }
+
+  /** Undefined where the process could not even be made. */
+  #openChannel(): Channel | undefined {
+    const { stdin: output, stdio } = this.#process
+    const input = stdio[ANSWERS] as Readable | undefined
+    if (!output || !input) return undefined
+    return new Channel({
+      input,
+      output,
+      onMessage: (message) => this.#onMessage(message),
+      onEnd: (fault) => this.kill(fault)
+    })
   }
 
   /** The time of a question runs from when the process comes to it. */

@@ -24,11 +24,19 @@ async function start(t: Test, fault: string, device: Device = 'cpu', passTimeout
 }
 
 t.test('a process that sends what is no answer is killed, and its pass is lost', async (t) => {
-  const child = await start(t, 'pass-garbage')
-  t.ok(child.alive)
-  await t.rejects(child.run(pass), DenoiserLost)
-  t.notOk(child.alive)
-  t.equal(await child.ended, 'it sent something that is no answer')
+  const endings = {
+    nonsense: 'it sent something that is no answer',
+    text: 'it sent a message of 1819043176 bytes', // "hell"
+    value: 'it sent something that is no message',
+    length: 'it sent a message of 2147483647 bytes'
+  }
+  for (const [fault, ending] of Object.entries(endings)) {
+    const child = await start(t, `pass-${fault}`)
+    t.ok(child.alive)
+    await t.rejects(child.run(pass), DenoiserLost)
+    t.notOk(child.alive)
+    t.equal(await child.ended, ending)
+  }
 })
 
 t.test('a process that crashes loses its pass, and its last words are the reason', async (t) => {
@@ -60,7 +68,7 @@ t.test(
   'a process that goes wrong while it opens the model is one line, of what may be the cause',
   async (t) => {
     await t.rejects(start(t, 'load-crash'), { name: 'ModelError', message: /^models\/x\/.*: out of memory$/ })
-    await t.rejects(start(t, 'load-garbage', 'cuda'), {
+    await t.rejects(start(t, 'load-nonsense', 'cuda'), {
       name: 'DeviceError',
       message: /^cuda cannot be used: .*no answer; [^\n]*CUDA 13[^\n]*$/
     })
