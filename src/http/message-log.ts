@@ -6,7 +6,7 @@ import type { HttpOptions } from './http-options.js'
 
 /** What the log and the trace tell of one message of a WebSocket, as they do of one request over HTTP. */
 export class MessageLog {
-  readonly log: FastifyBaseLogger
+  readonly logger: FastifyBaseLogger
   /** That of a message which asks for texts, whether it gets them or is refused. */
   readonly trace: RequestTrace | undefined
   readonly #start = performance.now()
@@ -18,7 +18,7 @@ export class MessageLog {
     { gate, traces }: Pick<HttpOptions, 'gate' | 'traces'>
   ) {
     const { type, id } = nameOf(message)
-    this.log = request.log.child({ type, id })
+    this.logger = request.log.child({ type, id })
     if (type === 'completion' || type === 'infill') this.trace = traces.begin(type, id, request)
     this.#key = gate.access.keyName(request)
   }
@@ -27,7 +27,7 @@ export class MessageLog {
   end(error?: RequestError): void {
     const status = error?.status ?? 200
     const ms = Math.round(performance.now() - this.#start)
-    this.log.info({ status, code: error?.code, ms, key: this.#key }, 'answered')
+    this.logger.info({ status, code: error?.code, ms, key: this.#key }, 'answered')
     this.trace?.end(status, error?.code)
   }
 }

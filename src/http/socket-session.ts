@@ -69,7 +69,7 @@ export class SocketSession {
     if (type === 'completion' || type === 'infill') {
       await this.#options.gate.enter(this.#request)
       if (this.#socket.readyState !== this.#socket.OPEN) throw this.#departure // nobody would end its work
-      if (this.#options.logPrompts) log.log.info({ asked: message.request }, 'asked')
+      if (this.#options.logPrompts) log.logger.info({ asked: message.request }, 'asked')
       this.#start(message, log)
       return []
     }
@@ -142,7 +142,7 @@ export class SocketSession {
   }
 
   async #refuse(id: string | null, cause: unknown, log: MessageLog): Promise<void> {
-    const error = toRequestError(cause, this.#request, log.log)
+    const error = toRequestError(cause, this.#request, log.logger)
     const { readyState, OPEN } = this.#socket
     if (readyState === OPEN) this.#request.server.metrics.countError(error.code) // else nobody is told
     await this.#send(errorEvent(id, error))
