@@ -15,8 +15,8 @@ export interface Admissible {
   readonly hurried: boolean
 }
 
-/** Passes that a sequence has before it makes room for who waits. Few-step texts are done by then. */
-const TURN = 16
+/** Passes that a sequence has before it makes room for who waits. Few-step texts are done by then, and slow ones part way. */
+export const TURN = 32
 
 /**
  * Who waits and who runs, both in the order in which they are served. Clients get passes by their weights, each one's sequences first

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Admission } from '../../src/scheduler/admission.js'
+import { Admission, TURN } from '../../src/scheduler/admission.js'
 import type { Sequence } from '../../src/scheduler/sequence.js'
 import { makeSequence } from './make-sequence.js'
 
@@ -80,7 +80,7 @@ t.test('who has had its turn while others wait goes on when it has waited again'
   const admission = newAdmission(64, 64, 1)
   const [long, next, hurried] = [
     makeSequence(60, 64, 1),
-    makeSequence(60, 4, 2),
+    makeSequence(60, 64, 2),
     makeSequence(60, 64, 3, { deadline: Number.POSITIVE_INFINITY })
   ]
   const pass = (sequence: Sequence) => {
@@ -94,7 +94,7 @@ t.test('who has had its turn while others wait goes on when it has waited again'
   admission.add([next!, hurried!])
   pass(long!)
   t.same(admission.running, [next])
-  for (let i = 0; i < 15; i++) pass(next!)
+  for (let i = 1; i < TURN; i++) pass(next!)
   t.same(admission.running, [next])
   pass(next!)
   t.same(admission.running, [hurried])

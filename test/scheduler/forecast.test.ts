@@ -23,7 +23,7 @@ interface Load {
 const client = fc.constantFrom(undefined, { name: 'a', weight: 9 }, { name: 'b', weight: 20 })
 
 const load: fc.Arbitrary<Load> = fc.record({
-  texts: fc.array(fc.tuple(fc.integer({ min: 1, max: 63 }), fc.integer({ min: 1, max: 50 }), client), {
+  texts: fc.array(fc.tuple(fc.integer({ min: 1, max: 63 }), fc.integer({ min: 1, max: 100 }), client), {
     minLength: 20,
     maxLength: 60
   }),

@@ -2,6 +2,7 @@ import type { Clock } from '@sinonjs/fake-timers'
 import t, { type Test } from 'tap'
 import { type Denoiser, DenoiserLost, type Pass } from '../../src/denoiser/denoiser.js'
 import { Cancellation, type RequestError } from '../../src/errors.js'
+import { TURN } from '../../src/scheduler/admission.js'
 import type { Client } from '../../src/scheduler/fair-queue.js'
 import { lengthBucket } from '../../src/scheduler/length-bucket.js'
 import { PassCost } from '../../src/scheduler/pass-cost.js'
@@ -316,7 +317,7 @@ t.test('a short text waits for a turn of those ahead of it, not for all of their
   await read(short)
   t.ok(long.every(({ passes }) => passes > 50))
   const had = denoiser.passes.length
-  t.ok(had >= 4 * 16 + short.passes && had <= 4 * 16 + short.passes + 2, `${had} passes`)
+  t.ok(had >= 4 * TURN + short.passes && had <= 4 * TURN + short.passes + 2, `${had} passes`)
   await Promise.all(long.map(read))
   t.equal(scheduler.stats.sequences.completed, 5)
 })
