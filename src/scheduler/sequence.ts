@@ -133,8 +133,9 @@ export class Sequence {
     return this.#options.coins.token(this.#window, this.nextReveals.step, position)
   }
 
+  /** None where it is done: it may still be asked while the lane of its last pass is being freed. */
   get nextRows(): number {
-    return this.nextReveals.positions.length
+    return this.#plans[this.#window]?.[this.#next]?.positions.length ?? 0
   }
 
   /** How many positions a pass to come reveals; 0 is the next one. */

@@ -92,3 +92,14 @@ t.test(
     t.ok(sequences.every(({ done, passMs }) => done && passMs === 3))
   }
 )
+
+t.test('a sequence that is done reveals nothing more, and may still be asked', async (t) => {
+  const sequence = makeSequence(2, 1, 1)
+  t.equal(sequence.nextRows, 2)
+  sequence.apply(
+    [1, 1].map((token) => ({ token, probability: 1, alternatives: [] })),
+    1
+  )
+  t.ok(sequence.done)
+  t.equal(sequence.nextRows, 0)
+})
