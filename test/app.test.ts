@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream'
 import t from 'tap'
-import { build, listen, post, postTo, until } from './helper.js'
+import { build, listen, post, postTo, tokenizer, until } from './helper.js'
 
 t.test('a path that is not there and a method that a path does not take', async (t) => {
   const { app } = await build(t)
@@ -88,6 +88,28 @@ t.test('a full queue answers 429 with the time to come back', async (t) => {
   denoiser.release()
   t.equal((await accepted).status, 200)
 })
+
+t.test(
+  'of many that come at once no more are taken than there are places, and the rest are not even encoded',
+  async (t) => {
+    const { app, denoiser, scheduler } = await build(t, { maxQueue: 3, maxBatchTokens: 1 })
+    const address = await listen(app)
+    const encoded = t.capture(tokenizer, 'encode', tokenizer.encode)
+    denoiser.hold()
+    const ask = () => postTo(`${address}/v1/completions`, { prompt: 'The cat', max_tokens: 4 })
+    let refused = 0
+    const answers = Array.from({ length: 20 }, async () => {
+      const { status } = await ask()
+      if (status === 429) refused++
+      return status
+    })
+    await until(() => refused === 16)
+    t.equal(scheduler.stats.running + scheduler.stats.queued, 4)
+    t.equal(encoded().filter(({ args }) => args[0] === 'The cat').length, 4)
+    denoiser.release()
+    t.equal((await Promise.all(answers)).filter((status) => status === 200).length, 4)
+  }
+)
 
 t.test('while loading every route of the API is refused, and the process is alive', async (t) => {
   const { app, state } = await build(t)

@@ -42,6 +42,22 @@ t.test('a client that leaves frees all that it asked for, and each is counted on
   }
 })
 
+t.test('a client that leaves takes nothing of what a neighbour asked for in the same way', async (t) => {
+  const { app, denoiser, scheduler } = await build(t, { security: security() })
+  const address = await listen(app)
+  denoiser.hold()
+  const leaving = await visitor(t, address)
+  const staying = await visitor(t, address)
+  for (const socket of [leaving, staying]) socket.write(ask({ max_tokens: 4, steps: 2 }).repeat(3))
+  await until(() => scheduler.stats.running + scheduler.stats.queued === 6)
+  leaving.destroy()
+  await until(() => scheduler.stats.sequences.cancelled > 0)
+  denoiser.release()
+  let answers = ''
+  while (answers.split('HTTP/1.1 200').length < 4) answers += (await once(staying, 'data'))[0]
+  t.match(scheduler.stats.sequences, { completed: 3, cancelled: 3 })
+})
+
 t.test('a connection has so many requests in work and no more', async (t) => {
   const { app, denoiser, scheduler, metrics } = await build(t, { security: security() })
   const socket = await visitor(t, await listen(app))

@@ -1,3 +1,5 @@
+import type { Socket } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import OpenAI from 'openai'
 import t from 'tap'
 import { build, listen, parseEvents, post, postTo, until } from '../helper.js'
@@ -121,3 +123,29 @@ t.test('a stream says that it is accepted at once, and that it lives while it wa
   t.match(text, /\[DONE\]\n\n$/)
   await until(() => scheduler.stats.running === 0)
 })
+
+t.test(
+  'a stream that is not read takes what fills its transport from its text, and the rest of its steps is joined',
+  async (t) => {
+    const { app, denoiser, scheduler } = await build(t)
+    denoiser.before = () => setImmediate() // so that who reads gets every step
+    const request = { max_tokens: 190, steps: 500, seed: 1, logprobs: 5, stream: true, drafts: true }
+    const stepsOf = (text: string) =>
+      parseEvents(text)
+        .filter(({ event }) => event === 'step-end')
+        .map(({ data }) => JSON.parse(data))
+    const steps = stepsOf((await app.inject({ method: 'POST', url, payload: request })).body)
+    t.ok(steps.length > 100)
+
+    const connected = new Promise<Socket>((resolve) => app.server.once('connection', resolve))
+    const unread = postTo(`${await listen(app)}${url}`, request)
+    const connection = await connected
+    connection.cork() // takes nothing: the buffers of the kernel would take the whole text
+    await until(() => scheduler.stats.sequences.completed === 2)
+    connection.uncork()
+    const joined = stepsOf(await (await unread).text())
+    t.ok(joined.length < steps.length - 20, `${joined.length} events for ${steps.length} steps`)
+    const revealsOf = (events: typeof steps) => events.flatMap(({ reveals }) => reveals)
+    t.same(revealsOf(joined), revealsOf(steps))
+  }
+)

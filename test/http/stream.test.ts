@@ -73,6 +73,28 @@ t.test('cancel ends one request and frees its places at once', async (t) => {
   t.ok(rest.every(({ id }) => id === 'b'))
 })
 
+t.test('two sockets may use one id, and cancel ends that of its own alone', async (t) => {
+  const { address, socket, denoiser, scheduler } = await open(t)
+  const other = await Socket.open(t, address)
+  denoiser.hold()
+  for (const one of [socket, other]) one.send({ type: 'completion', id: 'a', request: { max_tokens: 20 } })
+  await until(() => scheduler.stats.running === 2)
+  socket.send({ type: 'cancel', id: 'a' })
+  t.match((await socket.readUntil(isLast)).at(-1), { id: 'a', error: { code: 'cancelled' } })
+  t.equal(scheduler.stats.running, 1)
+  denoiser.release()
+  t.match((await other.readUntil(isLast)).at(-1), { type: 'sequence-end', id: 'a' })
+})
+
+t.test('a request with the goodbye of its socket right behind it starts nothing', async (t) => {
+  const { app, socket, denoiser, scheduler } = await open(t)
+  socket.send({ type: 'completion', id: 'a', request: { max_tokens: 20 } })
+  socket.ws.close() // comes in the same read
+  await until(() => app.websocketServer.clients.size === 0)
+  t.equal(denoiser.passes.length, 0)
+  t.same(scheduler.stats.sequences, { completed: 0, cancelled: 0, failed: 0, refused: 0 })
+})
+
 t.test('a snapshot tells all that was revealed so far', async (t) => {
   const { socket, denoiser } = await open(t)
   const held = denoiser.holdAt(4)

@@ -7,7 +7,7 @@ import type { Client } from '../../src/scheduler/fair-queue.js'
 import { lengthBucket } from '../../src/scheduler/length-bucket.js'
 import { PassCost } from '../../src/scheduler/pass-cost.js'
 import { Scheduler, type SchedulerOptions } from '../../src/scheduler/scheduler.js'
-import type { Sequence } from '../../src/scheduler/sequence.js'
+import type { Priority, Sequence } from '../../src/scheduler/sequence.js'
 import type { SequenceStep } from '../../src/scheduler/step-stream.js'
 import { chiSquareDeviation } from '../chi-square.js'
 import { referenceChainLaw } from '../reference-chain.js'
@@ -482,6 +482,80 @@ t.test('a sequence whose client left takes no further pass', async (t) => {
   t.equal(scheduler.stats.running, 0)
 })
 
+t.test('a sequence that is left ends at once, whatever it was doing', async (t) => {
+  /** `when`: whether this is the pass, its own or another's, during which it is left. */
+  interface State {
+    readonly priorities: readonly Priority[]
+    readonly shape: readonly [length: number, steps: number]
+    readonly batchTokens: number
+    /** Another sequence, there from the start or from the second pass on. */
+    readonly other?: { readonly length: number; readonly from: 1 | 2; readonly priority?: Priority }
+    readonly lost?: boolean
+    readonly when: (own: boolean, passesDone: number) => boolean
+  }
+  const both = ['interactive', 'offline'] as const
+  const states: Record<string, State> = {
+    queued: {
+      ...{ priorities: both, shape: [60, 4], batchTokens: CONTEXT, other: { length: 60, from: 1 } },
+      when: (own) => !own
+    },
+    'between passes': {
+      ...{ priorities: both, shape: [15, 8], batchTokens: 4 * CONTEXT, other: { length: 40, from: 1 } },
+      when: (own, passesDone) => !own && passesDone > 0
+    },
+    'in a pass': {
+      ...{ priorities: both, shape: [40, 8], batchTokens: 4 * CONTEXT },
+      when: (own, passesDone) => own && passesDone === 2
+    },
+    'in a pass that is lost': {
+      ...{ priorities: both, shape: [40, 8], batchTokens: 4 * CONTEXT, lost: true },
+      when: (own, passesDone) => own && passesDone === 2
+    },
+    'set aside for an interactive one': {
+      ...{ priorities: ['offline'], shape: [40, 8], batchTokens: CONTEXT },
+      other: { length: 40, from: 2, priority: 'interactive' },
+      when: (own, passesDone) => !own && passesDone > 0
+    },
+    'back in the queue after its turn': {
+      ...{ priorities: both, shape: [60, 1000], batchTokens: CONTEXT, other: { length: 60, from: 2 } },
+      when: (own, passesDone) => !own && passesDone === 16
+    }
+  }
+  for (const [state, { priorities, shape, batchTokens, other, lost, when }] of Object.entries(states)) {
+    for (const priority of priorities) {
+      const name = `${state}, ${priority}`
+      const denoiser = new TableDenoiser()
+      const scheduler = schedulerOn(denoiser, { maxBatchTokens: batchTokens })
+      const own = await coinsOf(makeSequence(...shape, 1))
+      const text = makeSequence(...shape, 1, { priority })
+      const neighbour = other && makeSequence(other.length, 20, 2, { priority: other.priority ?? priority })
+      let leftIn = 0
+      denoiser.before = (pass) => {
+        const number = denoiser.passes.length
+        if (number === 2 && other?.from === 2) scheduler.submit([neighbour!])
+        if (leftIn > 0 || !when(holds(pass, own), text.passesDone)) return
+        leftIn = number
+        scheduler.leave([text], new Cancellation('left', 'left'))
+        t.ok(text.endedAt !== undefined, name)
+        t.equal(scheduler.stats.sequences.cancelled, 1, name)
+        if (lost) throw new DenoiserLost('killed')
+      }
+      if (other?.from === 1) scheduler.submit([neighbour!])
+      scheduler.submit([text])
+      await t.rejects(read(text), { code: 'cancelled' }, name)
+      if (neighbour) t.equal((await read(neighbour)).length, neighbour.passes)
+      await scheduler.drain()
+      t.ok(leftIn > 0, name)
+      t.notOk(
+        denoiser.passes.slice(leftIn + (lost ? 1 : 0)).some((pass) => holds(pass, own)),
+        name
+      )
+      const { running, queued, offline } = scheduler.stats
+      t.same([running, queued, offline], [0, 0, 0], name)
+    }
+  }
+})
+
 t.test('leaving while queued frees the place and nobody else notices', async (t) => {
   const denoiser = new TableDenoiser()
   const scheduler = schedulerOn(denoiser, { maxBatchTokens: CONTEXT })
@@ -650,14 +724,19 @@ t.test('when the deadline strikes, the rest is revealed in one pass', async (t) 
 
 t.test('a drain refuses new work and ends when the accepted work is done', async (t) => {
   const denoiser = new TableDenoiser()
-  const scheduler = schedulerOn(denoiser)
-  const text = makeSequence(40, 8, 1)
-  scheduler.submit([text])
-  const steps = read(text)
+  const scheduler = schedulerOn(denoiser, { maxBatchTokens: CONTEXT })
+  const texts = [1, 2, 3].map((seed) => makeSequence(40, 8, seed))
+  scheduler.submit(texts)
+  t.equal(scheduler.stats.queued, 2)
+  const steps = Promise.all(texts.map(read))
   const drained = scheduler.drain()
   t.throws(() => scheduler.submit([makeSequence(5, 1, 2)]), { code: 'draining', status: 503 })
   await drained
-  t.equal((await steps).length, text.passes)
+  t.equal(scheduler.stats.running + scheduler.stats.queued, 0)
+  t.same(
+    (await steps).map(({ length }) => length),
+    texts.map(({ passes }) => passes)
+  )
 })
 
 t.test('closing tells every reader', async (t) => {
