@@ -262,7 +262,7 @@ t.test('a deadline that cannot be met is refused at once: for good, or until oth
     code: 'overloaded',
     status: 429,
     param: 'deadline_ms',
-    message: /while others wait, got 60$/
+    message: /while others wait, got 60\. Try again/
   })
   t.ok(error.retryAfterMs! > 0)
   t.equal(engine.models[0]!.scheduler.endings.refused.deadline, 1)

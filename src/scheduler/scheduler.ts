@@ -1,4 +1,4 @@
-import { type Denoiser, DenoiserLost, type Outage, type Pass, type Revealed } from '../denoiser/denoiser.js'
+import { type Denoiser, DenoiserLost, type Pass, type Revealed } from '../denoiser/denoiser.js'
 import { type Cancellation, RequestError } from '../errors.js'
 import { Admission } from './admission.js'
 import {
@@ -16,13 +16,10 @@ import type { Client } from './fair-queue.js'
 import type { PassCost, PassSize, PassTerms } from './pass-cost.js'
 import type { PassReport } from './pass-report.js'
 import { type PassRules, worthSendingAhead } from './pass-rules.js'
+import { Room, type RoomLimits } from './room.js'
 import type { Priority, Sequence } from './sequence.js'
 
-export interface SchedulerOptions {
-  /** Sequences that may wait for a place; one more is refused. */
-  readonly maxQueue: number
-  /** Milliseconds of passes that interactive sequences may still need when one more comes. */
-  readonly maxBacklogMs: number
+export interface SchedulerOptions extends RoomLimits {
   /** Padded tokens of a pass, and TOKENS_PER_ROW times its rows: bounds its memory. One sequence always fits. */
   readonly maxBatchTokens: number
   /** What a pass costs on this denoiser. */
@@ -50,8 +47,6 @@ export interface SchedulerWatch {
   onPass(pass: PassReport, sequences: readonly Sequence[]): void
   onEnd(sequence: Sequence, outcome: Outcome): void
 }
-
-const draining = () => new RequestError('draining', 'The server is shutting down and takes no new work.')
 
 export interface SchedulerStats {
   readonly queued: number // interactive ones, as are those that run
@@ -93,6 +88,7 @@ export class Scheduler {
   readonly #rules: PassRules
   readonly #offlineRules: PassRules
   readonly #estimates: Estimates
+  readonly #room: Room
   readonly #counts = { passes: 0, rows: 0, steps: 0, emptySteps: 0 }
   readonly #endings = noEndings()
   readonly #lanes = new Set<Promise<void>>()
@@ -121,7 +117,9 @@ export class Scheduler {
     const work = ({ tokens, rows }: PassSize) => tokens * terms.msPerToken + rows * terms.msPerRow
     const admission = () => new Admission<Sequence>(this.#rules, work)
     this.#admissions = { interactive: admission(), offline: admission() }
-    this.#estimates = new Estimates(this.#admissions.interactive, this.#sent, this.#rules, cost)
+    const { interactive } = this.#admissions
+    this.#estimates = new Estimates(interactive, this.#sent, this.#rules, cost)
+    this.#room = new Room(options, interactive, this.#estimates, this.#endings.refused)
   }
 
   get stats(): SchedulerStats {
@@ -150,18 +148,13 @@ export class Scheduler {
    * @throws {RequestError} `overloaded` or `unavailable`, with when to come back, or `draining`
    */
   expectRoom(count: number, priority: Priority, client?: Client): void {
-    if (this.#draining) throw this.#refuse(count, priority, 'draining', draining())
-    const { outage } = this.#denoiser
-    if (outage) throw this.#refuse(count, priority, 'outage', this.#outOfService(outage))
+    this.#expectService(count, priority)
     const { queued } = this.#admissions[priority]
     // Nobody overtakes those that wait.
     if (queued > 0) this.#expectQueue(count, priority, queued + count)
     if (priority === 'offline') return
-    const { backlogMs } = this
-    this.#expectBacklog(count, backlogMs)
-    if (queued === 0 || !client) return
-    this.#expectQueueShare(count, client)
-    this.#expectBacklogShare(count, backlogMs, client)
+    this.#room.expectBacklog(count)
+    if (queued > 0 && client) this.#room.expectShare(count, client)
   }
 
   /**
@@ -178,6 +171,8 @@ export class Scheduler {
     } catch (error) {
       for (const sequence of sequences) admission.remove(sequence)
       throw error
+    } finally {
+      this.#estimates.change()
     }
     this.#wake()
   }
@@ -208,23 +203,9 @@ export class Scheduler {
     this.#wake()
   }
 
-  /**
-   * Steps that each window of a text which came now could take to be done in time; at least one.
-   * @throws {RequestError} `deadline_too_short` when no load would let it be met, `overloaded` when this one does not
-   */
+  /** As `Room` says. */
   stepsWithin(ms: number, newcomer: Newcomer): number {
-    const aloneMs = this.#estimates.leastMs(newcomer)
-    if (ms < aloneMs) {
-      const message = `deadline_ms: expected at least ${Math.ceil(aloneMs)} for a text of ${newcomer.length} tokens, got ${ms}`
-      throw new RequestError('deadline_too_short', message, { param: 'deadline_ms' })
-    }
-    const { waitMs, stepMs, rowsMs } = this.#estimates.timesOf(newcomer)
-    const steps = Math.floor((ms - waitMs - rowsMs) / newcomer.windows / stepMs)
-    if (steps >= 1) return steps
-    const needed = Math.ceil(waitMs + rowsMs + newcomer.windows * stepMs)
-    const message = `deadline_ms: expected at least ${needed} while others wait, got ${ms}`
-    const back = { param: 'deadline_ms', retryAfterMs: needed - ms }
-    throw this.#refuse(1, 'interactive', 'deadline', new RequestError('overloaded', message, back))
+    return this.#room.stepsWithin(ms, newcomer)
   }
 
   /** Refuses new work and resolves when what was accepted is done. */
@@ -401,85 +382,22 @@ export class Scheduler {
     sequence.options.watch?.onWaited(sequence)
   }
 
-  #expectBacklog(count: number, backlogMs: number): void {
-    const { maxBacklogMs } = this.#options
-    if (backlogMs <= maxBacklogMs) return
-    const retryAfterMs = Math.ceil(backlogMs - maxBacklogMs)
-    const message = `The server has work for ${Math.round(backlogMs)} ms: expected at most ${maxBacklogMs} ms. Try again in ${retryAfterMs} ms.`
-    throw this.#refuse(
-      count,
-      'interactive',
-      'backlog',
-      new RequestError('overloaded', message, { retryAfterMs })
-    )
+  /** Offline sequences come back by themselves until they are taken, and are not counted. */
+  #expectService(count: number, priority: Priority): void {
+    const { outage, manifest } = this.#denoiser
+    if (!this.#draining && !outage) return
+    if (priority === 'interactive') this.#endings.refused[this.#draining ? 'draining' : 'outage'] += count
+    if (!outage || this.#draining)
+      throw new RequestError('draining', 'The server is shutting down and takes no new work.')
+    const { reason, retryAfterMs } = outage
+    const message = `The model ${manifest.name} is out of service: ${reason}`
+    throw new RequestError('unavailable', message, { retryAfterMs })
   }
 
-  /** A client may have as much of the backlog as it leaves free, times its weight: as of the queue. */
-  #expectBacklogShare(count: number, backlogMs: number, client: Client): void {
-    const ownMs = this.#estimates.backlogMs(client)
-    const shareMs = client.weight * (this.#options.maxBacklogMs - backlogMs)
-    if (ownMs <= shareMs) return
-    // In a millisecond all that is owed shrinks by one, and a client's part of it by its part of that.
-    const retryAfterMs = Math.ceil((ownMs - shareMs) / (client.weight + ownMs / backlogMs))
-    const message = `The server has ${Math.round(ownMs)} ms of work of one key: expected at most ${Math.round(shareMs)} ms. Try again in ${retryAfterMs} ms.`
-    throw this.#refuse(
-      count,
-      'interactive',
-      'backlog',
-      new RequestError('overloaded', message, { retryAfterMs })
-    )
-  }
-
-  /** @param queued sequences that would wait */
   #expectQueue(count: number, priority: Priority, queued: number): void {
-    const { maxQueue } = this.#options
-    if (queued <= maxQueue) return
-    const expected = `The queue is full: expected at most ${maxQueue} sequences waiting.`
+    if (priority === 'interactive') this.#room.expectQueue(count, queued)
     // Nobody can tell when interactive ones will let offline ones go on.
-    if (priority === 'offline') throw new RequestError('overloaded', expected)
-    const most = this.#admissions.interactive.queued - (queued - maxQueue)
-    const retryAfterMs = this.#estimates.msUntil(`${most} wait`, (future) => future.queued <= most)
-    const message = `${expected} Try again in ${retryAfterMs} ms.`
-    throw this.#refuse(count, priority, 'queue', new RequestError('overloaded', message, { retryAfterMs }))
-  }
-
-  /**
-   * A client may have as much of the queue as it leaves free, times its weight, so that there is always room for others
-   * (dynamic thresholds: Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998).
-   */
-  #expectQueueShare(count: number, client: Client): void {
-    const { maxQueue } = this.#options
-    const share = (queued: number) => Math.floor(client.weight * (maxQueue - queued))
-    const { interactive } = this.#admissions
-    const own = interactive.queuedOf(client)
-    if (own + count <= share(interactive.queued)) return
-    const retryAfterMs = this.#estimates.msUntil(
-      `room for ${count} of ${client.name}`,
-      (future) => future.queuedOf(client) + count <= share(future.queued)
-    )
-    const message = `Expected at most ${share(interactive.queued)} sequences of one key waiting while the queue has so much room, got ${own + count}. Try again in ${retryAfterMs} ms.`
-    throw this.#refuse(
-      count,
-      'interactive',
-      'queue',
-      new RequestError('overloaded', message, { retryAfterMs })
-    )
-  }
-
-  #outOfService({ reason, retryAfterMs }: Outage): RequestError {
-    const { name } = this.#denoiser.manifest
-    return new RequestError('unavailable', `The model ${name} is out of service: ${reason}`, { retryAfterMs })
-  }
-
-  /** Counts them. Offline ones come back by themselves until they are taken. */
-  #refuse(
-    count: number,
-    priority: Priority,
-    reason: keyof Endings['refused'],
-    error: RequestError
-  ): RequestError {
-    if (priority === 'interactive') this.#endings.refused[reason] += count
-    return error
+    else if (queued > this.#options.maxQueue) throw new RequestError('overloaded', 'The queue is full.')
   }
 
   #admissionOf({ options }: Sequence): Admission<Sequence> {
