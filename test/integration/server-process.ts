@@ -37,7 +37,7 @@ export async function startServerWith(
     errors += chunk
   })
   for await (const line of createInterface(child.stdout!)) {
-    const url = line.match(/https?:\/\/(127\.0\.0\.1|localhost):\d+/)?.[0]
+    const url = line.match(/https?:\/\/([\d.]+|localhost):\d+/)?.[0]
     if (!url) continue
     child.stdout!.resume()
     const logged = async (message: RegExp) => {

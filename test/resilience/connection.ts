@@ -2,9 +2,10 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 
-/** A TCP connection to a server on this machine. */
+/** A TCP connection to a server. */
 export async function connection(url: string): Promise<Socket> {
-  const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1' })
+  const { hostname, port } = new URL(url)
+  const socket = connect(Number(port), hostname)
   await once(socket, 'connect')
   socket.on('error', () => {}) // a reset is one way to be turned away
   return socket
@@ -16,14 +17,24 @@ export interface Exchange {
   readonly closed: boolean
 }
 
-/** Sends bytes, takes what comes back for so long, says goodbye and waits for the end. */
-export async function exchange(url: string, bytes: string | Buffer, listenMs: number): Promise<Exchange> {
+/** Sends bytes, takes what comes back for so long or until it is enough, says goodbye and waits for the end. */
+export async function exchange(
+  url: string,
+  bytes: string | Buffer,
+  listenMs: number,
+  isEnough: (received: Buffer) => boolean = () => false
+): Promise<Exchange> {
   const socket = await connection(url)
   const chunks: Buffer[] = []
-  socket.on('data', (chunk) => chunks.push(chunk))
+  const enough = new Promise<void>((resolve) => {
+    socket.on('data', (chunk) => {
+      chunks.push(chunk)
+      if (isEnough(Buffer.concat(chunks))) resolve()
+    })
+  })
   const closed = once(socket, 'close').then(() => true)
   socket.write(bytes)
-  await Promise.race([closed, setTimeout(listenMs)])
+  await Promise.race([closed, enough, setTimeout(listenMs)])
   socket.end()
   const inTime = await Promise.race([closed, setTimeout(10_000, false, { ref: false })])
   socket.destroy()

@@ -70,7 +70,7 @@ trial('all denoisers stopped (SIGSTOP), given up after 500 ms', same, async (t) 
 
 const starved = 'all denoisers out of memory (an address space that may not grow)'
 const prlimit = findPrlimit()
-if (!prlimit) await untried(starved, 'no prlimit')
+if (!prlimit) untried(starved, 'no prlimit')
 else
   trial(starved, `${same}, or say why not`, async (t) => {
     const server = await startServer(t, ...flags)

@@ -1,9 +1,19 @@
 /** Frames that no WebSocket client would send. */
 import fc from 'fast-check'
 import { startServer, TOYS } from '../integration/server-process.js'
+import { AnswerChecker } from './answer-checker.js'
 import { exchange } from './connection.js'
+import { revealedText } from './revealed-text.js'
+import { SEED } from './seed.js'
 import { atRest, descriptors, descriptorsFall, each, metric, watched } from './server-watch.js'
 import { trial } from './trial.js'
+
+const SOCKETS = 4000
+/** Sockets after which one without fault asks. */
+const EVERY = 100
+/** Sockets that must get events: nothing is learnt where all is refused. */
+const MET = 500
+const request = { model: 'toy-mixture', prompt: ' red', max_tokens: 40, seed: 1 }
 
 const handshake = [
   'GET /v1/stream HTTP/1.1',
@@ -57,8 +67,8 @@ function encode({ first, masked, payload, claimed = payload.length, lengthBytes 
   return Buffer.concat(masked ? [head, Buffer.alloc(4), payload] : [head, payload])
 }
 
-/** What is wrong with the frames that a server sent, or nothing. Each is whole, unmasked and of a known kind; texts are events. */
-function faultIn(sent: Buffer): string | undefined {
+/** What is wrong with the frames that a server sent, or nothing. Each is whole, unmasked and of a known kind; texts are events as described. */
+function faultIn(sent: Buffer, checker: AnswerChecker): string | undefined {
   for (let rest = sent; rest.length > 0; ) {
     const opcode = rest[0]! & 0x0f
     const short = rest[1]!
@@ -69,7 +79,8 @@ function faultIn(sent: Buffer): string | undefined {
       short === 126 ? rest.readUInt16BE(2) : short === 127 ? Number(rest.readBigUInt64BE(2)) : short
     const content = rest.subarray(skip, skip + length)
     if (content.length < length) return undefined // cut where its client left
-    if (opcode === 1 && typeof JSON.parse(content.toString()).type !== 'string') return 'no event'
+    const fault = opcode === 1 && checker.event(JSON.parse(content.toString()))
+    if (fault) return fault
     rest = rest.subarray(skip + length)
   }
   return undefined
@@ -77,7 +88,7 @@ function faultIn(sent: Buffer): string | undefined {
 
 trial(
   'WebSocket frames: fragments, wrong masks, reserved bits and opcodes, false lengths, bytes that are no UTF-8',
-  'events or a close, every socket let go, nothing logged',
+  `events as described or a close, every socket let go, nothing logged; a client without fault gets its text, after each ${EVERY}`,
   async (t) => {
     const flags = ['--log-level', 'error', '--max-text-tokens', '1000']
     const server = await startServer(t, ...TOYS, ...flags)
@@ -88,7 +99,13 @@ trial(
     const open = await descriptors(server)
     const lost: string[] = []
     let events = 0
-    const sockets = fc.sample(fc.array(frame, { minLength: 1, maxLength: 6 }), { numRuns: 4000, seed: 3 })
+    let done = 0
+    const checker = new AnswerChecker(await (await fetch(`${server.url}/openapi.json`)).json())
+    const expected = await revealedText(server.url, request)
+    const sockets = fc.sample(fc.array(frame, { minLength: 1, maxLength: 6 }), {
+      numRuns: SOCKETS,
+      seed: SEED
+    })
     const health = await watched(server.url, () =>
       each(sockets, 64, async (frames) => {
         const bytes = Buffer.concat([Buffer.from(`${handshake}\r\n\r\n`), ...frames.map(encode)])
@@ -97,14 +114,17 @@ trial(
         const head = received.subarray(0, answer).toString()
         const sent = received.subarray(answer)
         const deflates = /permessage-deflate/i.test(head)
-        const fault = closed ? faultIn(sent) : 'was not let go'
+        const fault = closed ? faultIn(sent, checker) : 'was not let go'
         if (!head.startsWith('HTTP/1.1 101') || deflates || fault)
           lost.push(`${frames.map(encode).map((one) => one.toString('hex').slice(0, 99))}: ${fault ?? head}`)
         if (sent.includes('"type"')) events++
+        if (++done % EVERY === 0 && (await revealedText(server.url, request)) !== expected)
+          lost.push('another text')
       })
     )
     await atRest(server.url)
     t.equal(log, '')
+    t.ok(events >= MET, `${events} sockets got events`)
     t.equal(await metric(server.url, 'fewstep_open_websockets'), 0)
     t.ok(await descriptorsFall(server, open + 4, 10_000), 'no socket stays')
     const note = `${events} got events, event loop busy ${health.lagMs} ms at most`
