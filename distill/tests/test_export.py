@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -89,6 +90,26 @@ def test_beyond_the_blocks_nothing_is_narrower_than_float32() -> None:
     narrow = {tensor.name for tensor in graph.initializer if tensor.data_type == FLOAT16}
     assert products[0].input[1] not in narrow and products[-1].input[1] not in narrow  # lambda's and the head's
     assert sum(node.input[1] in narrow for node in products) == 4 * model.config.blocks
+
+
+@pytest.mark.parametrize("precision", ["float32", "half"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_head_sees_requested_rows_only(precision: str, tied: bool) -> None:
+    """Nothing has a vocabulary for every position, and what the head is fed with was gathered by `rows`."""
+    vocabulary, model = Vocabulary.all(), random_denoiser(50257, mixture=True, tied=tied)
+    graph = onnx.shape_inference.infer_shapes(build(model.config, fold(model), vocabulary, CONTEXT, precision)).graph
+    shapes = {entry.name: entry.type.tensor_type.shape.dim for entry in graph.value_info}
+    wide = {name for name, shape in shapes.items() if any(size.dim_value >= len(vocabulary) for size in shape)}
+    assert wide, "shapes are known"
+    for name in wide:
+        assert not {"B", "L"} & {size.dim_param for size in shapes[name]}, name
+    maker = {output: node for node in graph.node for output in node.output}
+    head = next(node for node in graph.node if node.op_type == "MatMul" and node.output[0] in wide)
+    assert shapes[head.output[0]][0].dim_param == "R"
+    x = maker[head.input[0]]
+    while x.op_type != "Gather":
+        x = maker[x.input[0]]
+    assert x.input[1] == "rows"
 
 
 def test_quantised_weights_are_within_half_a_level() -> None:

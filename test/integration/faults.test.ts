@@ -1,9 +1,12 @@
+import { once } from 'node:events'
 import { openSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
+import type { Completion } from '../../src/answers.js'
 import { copyToy } from '../denoiser/toy.js'
+import { parseEvents, Socket } from '../helper.js'
 import { post, startServer, startServerWith, TOYS } from './server-process.js'
 
 const request = { model: 'toy-mixture', prompt: ' red', max_tokens: 900, steps: 900, seed: 11 }
@@ -88,6 +91,38 @@ t.test('SIGTERM finishes what was accepted and refuses the rest', async (t) => {
   t.equal((await accepted).status, 200)
   t.match(await events.text(), /data: \[DONE\]/)
   t.equal(await exited, 0)
+})
+
+t.test('SIGTERM finishes what waits in the queue, too, for every kind of reader', async (t) => {
+  const { url, child } = await startServer(t, ...TOYS, '--max-text-tokens', '1000', '--max-batch-tokens', '1')
+  const text = { ...request, max_tokens: 500, steps: 900 }
+  const write = async () => (await (await post(`${url}/v1/completions`, text)).json()) as Completion
+  const undisturbed = (await write()).choices[0]!.text
+  const exited = once(child, 'exit')
+  const wholes = Array.from({ length: 4 }, write)
+  const streams = Array.from({ length: 3 }, () => post(`${url}/v1/completions`, { ...text, stream: true }))
+  const socket = await Socket.open(t, url)
+  for (const id of ['a', 'b', 'c']) socket.send({ type: 'completion', id, request: text })
+  const waiting = async () =>
+    (await (await fetch(`${url}/metrics`)).text()).match(/^fewstep_queued_sequences.* [5-9]$/m)
+  while (!(await waiting())) await setTimeout(5)
+  child.kill('SIGTERM')
+  while ((await fetch(`${url}/health/ready`)).ok) await setTimeout(5)
+  socket.send({ type: 'completion', id: 'late', request: text })
+  t.match(await (await post(`${url}/v1/completions`, text)).json(), { error: { code: 'draining' } })
+  for (const whole of wholes) t.equal((await whole).choices[0]!.text, undisturbed)
+  for (const stream of streams) {
+    const chunks = parseEvents(await (await stream).text()).slice(0, -1)
+    t.equal(chunks.map(({ data }) => JSON.parse(data).choices[0].text).join(''), undisturbed)
+  }
+  let ended = 0
+  const messages = await socket.readUntil(({ type }) => type === 'sequence-end' && ++ended === 3)
+  for (const { type, text } of messages) if (type === 'sequence-end') t.equal(text, undisturbed)
+  t.match(
+    messages.find(({ type }) => type === 'error'),
+    { id: 'late', error: { code: 'draining' } }
+  )
+  t.same(await exited, [0, null])
 })
 
 t.test('a log that cannot be written is lost, and nothing else', async (t) => {
