@@ -54,6 +54,9 @@ async function whileHurt(server: ServerProcess, hurts: number, hurt: (pid: numbe
       }
     }
   })
+  // Two models, each hurt so often: else the faults were not felt.
+  const restarts = await metric(url, 'fewstep_denoiser_restarts_total')
+  if (restarts < done) lost.push(`${restarts} processes were replaced`)
   return { times: done, lost: [...lost, ...health.lost] }
 }
 
@@ -66,6 +69,12 @@ trial('all denoisers killed (SIGKILL), again as soon as their successors are the
 trial('all denoisers stopped (SIGSTOP), given up after 500 ms', same, async (t) => {
   const server = await startServer(t, ...flags, '--pass-timeout-ms', '500')
   return whileHurt(server, 12, (pid) => process.kill(pid, 'SIGSTOP'))
+})
+
+trial('all denoisers write what is no message where their answers go (3 kinds)', same, async (t) => {
+  const env = { NODE_OPTIONS: `--import=${new URL('garbled-answers.js', import.meta.url)}` }
+  const server = await startServerWith(t, { env }, ...flags)
+  return whileHurt(server, 20, (pid) => process.kill(pid, 'SIGUSR2'))
 })
 
 const starved = 'all denoisers out of memory (an address space that may not grow)'
