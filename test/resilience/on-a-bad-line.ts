@@ -1,21 +1,15 @@
 /** Texts over whatever the network is; bad-network.resilience.ts runs this in a bad one, which BAD_LINE describes. */
 
-import { post, startServer, TOYS } from '../integration/server-process.js'
+import { startServer, TOYS } from '../integration/server-process.js'
 import { connection } from './connection.js'
 import { revealedText } from './revealed-text.js'
 import { atRest, each, textOf } from './server-watch.js'
+import { streamedText } from './streamed-text.js'
 import { trial } from './trial.js'
 
 const TEXTS = 90
 const [listens, reached] = process.argv.slice(2) as [string, string]
 const request = (seed: number) => ({ model: 'toy-mixture', prompt: ' red', max_tokens: 200, steps: 50, seed })
-
-async function streamedText(url: string, seed: number): Promise<string> {
-  const events = await (await post(`${url}/v1/completions`, { ...request(seed), stream: true })).text()
-  const data = events.match(/(?<=^data: ).*/gm)!
-  if (data.pop() !== '[DONE]') throw new Error('the stream has no end')
-  return data.map((line) => JSON.parse(line).choices[0]?.text ?? '').join('')
-}
 
 /** Round trips, from making connections. */
 async function roundTripsMs(url: string): Promise<number[]> {
@@ -40,7 +34,7 @@ trial(
     await each(Array(TEXTS / 3).keys(), 10, async (seed) => {
       const texts = await Promise.all([
         textOf(url, request(seed)),
-        streamedText(url, seed),
+        streamedText(url, request(seed)),
         revealedText(url, request(seed))
       ])
       if (new Set(texts).size !== 1 || texts[0] === '') lost.push(texts.join(' | '))

@@ -1,18 +1,24 @@
 /** Memory under load that does not end: 2 minutes, or as many as SOAK_MINUTES says. */
 import { setTimeout } from 'node:timers/promises'
-import { WebSocket } from 'ws'
-import { post, startServer, TOYS } from '../integration/server-process.js'
-import { atRest, ended, metric, residentMib, watched } from './server-watch.js'
+import { post, TOYS } from '../integration/server-process.js'
+import { startInspected } from './kept-memory.js'
+import { revealedText } from './revealed-text.js'
+import { atRest, ended, metric, residentMib, textOf, watched } from './server-watch.js'
+import { streamedText } from './streamed-text.js'
 import { trial } from './trial.js'
 
 const minutes = Number(process.env.SOAK_MINUTES ?? 2)
 const CLIENTS = 8
-/** Of the time: start-up and the first garbage are over. */
+/** Of the time: caches fill, code is compiled. */
 const WARM_UP = 0.3
-const BLOCKS = 12
-/** What memory may grow by from the first minute to the last, where that is certain. A kilobyte kept of each text would be more. */
+const SAMPLES = 60
+/** What the heap may grow by after that: room for code that is compiled late, and hardly anything for each text. */
+const KEPT_KIB = 1024
+const KEPT_BYTES_A_TEXT = 10
+/** Resident memory has the holes that allocators leave, too. */
 const GROWTH_MIB = 15
-const STANDARD_ERRORS = 3
+/** Requests that differ: each asked for again and again, always in the same way. */
+const REQUESTS = 360
 
 const request = (seed: number) => ({
   model: seed % 2 ? 'toy-mixture' : 'toy-product',
@@ -22,89 +28,85 @@ const request = (seed: number) => ({
   seed
 })
 
-const ways: ((url: string, seed: number) => Promise<void>)[] = [
-  async (url, seed) => {
-    await (await post(`${url}/v1/completions`, request(seed))).text()
-  },
-  async (url, seed) => {
-    await (await post(`${url}/v1/completions`, { ...request(seed), stream: true, drafts: true })).text()
-  },
+/** Each gives the text, where it stays to the end. */
+const ways: ((url: string, seed: number) => Promise<string | undefined>)[] = [
+  (url, seed) => textOf(url, request(seed)),
+  (url, seed) => streamedText(url, { ...request(seed), drafts: true }),
   async (url, seed) => {
     const answer = await post(`${url}/v1/completions`, { ...request(seed), stream: true })
     await answer.body!.cancel()
+    return undefined
   },
-  (url, seed) =>
-    new Promise((resolve, reject) => {
-      const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/stream`)
-      socket.once('error', reject).once('close', () => resolve())
-      socket.once('open', () =>
-        socket.send(JSON.stringify({ type: 'completion', id: 'a', request: request(seed) }))
-      )
-      socket.on('message', (data) => JSON.parse(String(data)).type === 'sequence-end' && socket.close())
-    })
+  (url, seed) => revealedText(url, request(seed))
 ]
 
-interface Sample {
-  readonly minute: number
-  readonly mib: number
-}
+type Point = readonly [texts: number, amount: number]
 
-/**
- * The least-squares slope of the least memory of each block of time: garbage comes and goes above what is kept.
- * @returns MiB a minute, and its standard error
- */
-function slopeOf(samples: readonly Sample[]): { slope: number; error: number } {
-  const size = Math.floor(samples.length / BLOCKS)
-  const floors = Array.from({ length: BLOCKS }, (_, i) =>
-    samples
-      .slice(i * size, (i + 1) * size)
-      .reduce((least, sample) => (sample.mib < least.mib ? sample : least))
-  )
-  const mean = (of: (sample: Sample) => number) => floors.reduce((sum, one) => sum + of(one), 0) / BLOCKS
-  const minute = mean((one) => one.minute)
-  const mib = mean((one) => one.mib)
-  const spread = mean((one) => (one.minute - minute) ** 2)
-  const slope = mean((one) => (one.minute - minute) * (one.mib - mib)) / spread
-  const residual = mean((one) => (one.mib - mib - slope * (one.minute - minute)) ** 2)
-  return { slope, error: Math.sqrt(residual / (BLOCKS - 2) / spread) }
+/** By how much the least-squares line through these rises from the first to the last, and the standard error of that. */
+function growthOf(points: readonly Point[]): { growth: number; error: number } {
+  const mean = (of: (point: Point) => number) =>
+    points.reduce((sum, point) => sum + of(point), 0) / points.length
+  const x = mean(([texts]) => texts)
+  const y = mean(([, amount]) => amount)
+  const spread = mean(([texts]) => (texts - x) ** 2)
+  const slope = mean(([texts, amount]) => (texts - x) * (amount - y)) / spread
+  const residual = mean(([texts, amount]) => (amount - y - slope * (texts - x)) ** 2)
+  const span = points.at(-1)![0] - points[0]![0]
+  return { growth: slope * span, error: span * Math.sqrt(residual / (points.length - 2) / spread) }
 }
 
 trial(
   `${minutes} minutes of texts: JSON, events with drafts, WebSocket, every fourth left part way; ${CLIENTS} clients`,
-  `resident memory of server and denoisers grows by no more than ${GROWTH_MIB} MiB, or ${STANDARD_ERRORS} standard errors`,
+  `each text is the one of its seed; garbage collected, the heap grows by no more than ${KEPT_KIB} KiB and ${KEPT_BYTES_A_TEXT} bytes a text, resident memory of server and denoisers by ${GROWTH_MIB} MiB each`,
   async (t) => {
-    const server = await startServer(t, ...TOYS, '--max-text-tokens', '200', '--log-level', 'error')
+    const server = await startInspected(t, ...TOYS, '--max-text-tokens', '200', '--log-level', 'error')
     const { url, child } = server
-    const processes = { server: child.pid!, denoisers: await server.denoisers() }
-    const samples: { server: Sample[]; denoisers: Sample[] } = { server: [], denoisers: [] }
-    const begun = performance.now()
-    const minute = () => (performance.now() - begun) / 60_000
+    const denoisers = await server.denoisers()
+    const texts = new Map<number, string>()
     const lost: string[] = []
     let asked = 0
+    const begun = performance.now()
+    const share = () => (performance.now() - begun) / (minutes * 60_000)
     const client = async () => {
-      while (minute() < minutes) {
-        const seed = asked++
-        await ways[seed % ways.length]!(url, seed).catch((error) => lost.push(String(error)))
+      while (share() < 1) {
+        const seed = asked++ % REQUESTS
+        const text = await ways[seed % ways.length]!(url, seed).catch((error: Error) => {
+          lost.push(String(error))
+          return undefined
+        })
+        if (text === undefined) continue
+        if ((texts.get(seed) ?? text) !== text) lost.push(`another text for seed ${seed}`)
+        texts.set(seed, text)
       }
     }
+    const samples = { heap: [] as Point[], server: [] as Point[], denoisers: [] as Point[] }
     const look = async () => {
-      while (minute() < minutes) {
-        await setTimeout(250 * minutes)
-        const denoisers = await Promise.all(processes.denoisers.map(residentMib))
-        samples.server.push({ minute: minute(), mib: await residentMib(processes.server) })
-        samples.denoisers.push({ minute: minute(), mib: denoisers.reduce((sum, mib) => sum + mib, 0) })
+      while (share() < 1) {
+        await setTimeout((minutes * 60_000) / SAMPLES)
+        const kib = await server.keptKib()
+        if (share() < WARM_UP) continue
+        const all = await Promise.all([child.pid!, ...denoisers].map(residentMib))
+        samples.heap.push([asked, kib])
+        samples.server.push([asked, all[0]!])
+        samples.denoisers.push([asked, all.slice(1).reduce((sum, mib) => sum + mib, 0)])
       }
     }
     const health = await watched(url, () => Promise.all([look(), ...Array.from({ length: CLIENTS }, client)]))
     await atRest(url)
     t.equal(await metric(url, 'fewstep_denoiser_restarts_total'), 0)
+    t.ok(texts.size > REQUESTS / 2, 'texts were compared')
     if ((await ended(url)) !== asked) lost.push(`${asked} asked, ${await ended(url)} counted`)
-    const notes = Object.entries(samples).map(([what, all]) => {
-      const { slope, error } = slopeOf(all.slice(Math.floor(all.length * WARM_UP)))
-      if (slope * minutes > GROWTH_MIB && slope > STANDARD_ERRORS * error)
-        lost.push(`${what}: ${slope} MiB a minute`)
-      return `${what} ${slope.toFixed(2)} ± ${error.toFixed(2)} MiB a minute at ${Math.round(all.at(-1)!.mib)} MiB`
+    const allowed = {
+      heap: KEPT_KIB + (KEPT_BYTES_A_TEXT * asked) / 1024,
+      server: GROWTH_MIB,
+      denoisers: GROWTH_MIB
+    }
+    const notes = Object.entries(samples).map(([what, points]) => {
+      const { growth, error } = growthOf(points)
+      const unit = what === 'heap' ? 'KiB' : 'MiB'
+      if (growth > allowed[what as keyof typeof allowed]) lost.push(`${what}: ${growth} ${unit} more`)
+      return `${what} ${growth.toFixed(1)} ± ${error.toFixed(1)} ${unit} more, at ${Math.round(points.at(-1)![1])}`
     })
-    return { times: asked, lost: [...lost, ...health.lost], note: notes.join(', ') }
+    return { times: asked, lost: [...lost, ...health.lost], note: notes.join('; ') }
   }
 )

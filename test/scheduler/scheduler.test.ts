@@ -518,7 +518,7 @@ t.test('a sequence that is left ends at once, whatever it was doing', async (t) 
     },
     'back in the queue after its turn': {
       ...{ priorities: both, shape: [60, 1000], batchTokens: CONTEXT, other: { length: 60, from: 2 } },
-      when: (own, passesDone) => !own && passesDone === 16
+      when: (own, passesDone) => !own && passesDone === TURN
     }
   }
   for (const [state, { priorities, shape, batchTokens, other, lost, when }] of Object.entries(states)) {
