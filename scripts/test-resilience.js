@@ -1,7 +1,7 @@
 /**
  * Tries to make the server fall over, and writes what was tried and what was lost into docs/reliability.md (npm run test:resilience).
- * With --soak the server is also watched for 30 minutes under load instead of 2. As root on Debian it installs what some trials
- * need (a network to spoil, a clock to turn); elsewhere those are left out, and the table says so.
+ * With --soak a server is watched for 30 minutes under load, and nothing else is done. As root on Debian it installs what some
+ * trials need (a network to spoil, a clock to turn); elsewhere those are left out, and the table says so.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -26,13 +26,16 @@ if (missing.length > 0 && process.getuid?.() === 0 && !spawnSync('apt-get', ['-v
 const rowsFolder = mkdtempSync(join(tmpdir(), 'fewstep-'))
 const rowsFile = join(rowsFolder, 'rows')
 writeFileSync(rowsFile, '')
-const files = readdirSync(folder).filter((name) => name.endsWith('.resilience.ts'))
+const files = readdirSync(folder).filter((name) =>
+  name.endsWith(soak ? 'soak.resilience.ts' : '.resilience.ts')
+)
 const begun = Date.now()
 let status = 0
 for (const [i, name] of files.entries()) {
   console.log(`${i + 1} of ${files.length}: ${name}, after ${Math.round((Date.now() - begun) / 1000)} s`)
   const env = { ...process.env, RELIABILITY_ROWS: rowsFile, SOAK_MINUTES: soak ? '30' : '2' }
-  status ||= run('npx', ['tap', 'run', '--jobs=1', '--timeout=3000', join(folder, name)], { env }) ?? 1
+  const code = run('npx', ['tap', 'run', '--jobs=1', '--timeout=3000', join(folder, name)], { env }) ?? 1
+  status ||= code
 }
 const written = readFileSync(rowsFile, 'utf8').split('\n').filter(Boolean).map(JSON.parse)
 rmSync(rowsFolder, { recursive: true })
@@ -52,10 +55,11 @@ const cells = rows.map(({ tried, holds, times, lost, seconds, note }) =>
 )
 const minutes = Math.round((Date.now() - begun) / 60_000)
 const date = new Date().toISOString().slice(0, 10)
-const [before, rest] = readFileSync(page, 'utf8').split(/(?<=<!-- trials: .*-->\n)/)
-const after = rest.slice(rest.indexOf('<!-- /trials -->'))
+const part = soak ? 'soak' : 'trials'
+const [before, rest] = readFileSync(page, 'utf8').split(new RegExp(`(?<=<!-- ${part}: .*-->\n)`))
+const after = rest.slice(rest.indexOf(`<!-- /${part} -->`))
 const table = `
-${date}, ${cpus().length} cores (${cpus()[0].model.trim()}), Node.js ${process.version}: ${rows.length} trials in ${minutes} minutes.
+${date}, ${cpus().length} cores (${cpus()[0].model.trim()}), Node.js ${process.version}: ${rows.length === 1 ? 'one trial' : `${rows.length} trials`} in ${minutes} minutes.
 
 | tried | must hold | times | lost | seconds | measured |
 |---|---|---|---|---|---|
