@@ -73,7 +73,7 @@ export class DenoiserChild {
       signal,
       killSignal: 'SIGKILL'
     })
-    this.#errors = new ErrorOutput(this.#process.stderr, onLine)
+    this.#errors = new ErrorOutput(this.#process.stderr ?? null, onLine)
     this.#channel = this.#openChannel()
     this.ended = new Promise((resolve) => {
       // `close` follows `exit` when the error output, which may hold the reason, has been read to its end.
@@ -139,8 +139,9 @@ export class DenoiserChild {
 
   /** Undefined where the process could not even be made. */
   #openChannel(): Channel | undefined {
-    const { stdin: output, stdio } = this.#process
-    const input = stdio[ANSWERS] as Readable | undefined
+    // Where no file descriptor is left there is not even the list of them.
+    const { stdin: output, stdio } = this.#process as Partial<ChildProcess>
+    const input = stdio?.[ANSWERS] as Readable | undefined
     if (!output || !input) return undefined
     return new Channel({
       input,
