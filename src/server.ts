@@ -34,7 +34,8 @@ export async function serve(config: Config): Promise<boolean> {
   const keys = given && new ApiKeys(given)
   const certificate = await readCertificate(config)
   const metrics = new Metrics()
-  const engine = new Engine(models, { ...config, aliases, onEvent: metrics.onEvent })
+  const maxTexts = Math.min(config.maxTexts, config.maxQueue) // more could never all wait
+  const engine = new Engine(models, { ...config, maxTexts, aliases, onEvent: metrics.onEvent })
   const faults: string[] = []
   let onFault = (message: string): unknown => faults.push(message)
   const tracing = await startTracing((message) => onFault(message))

@@ -48,6 +48,13 @@ t.test('what cannot be used is one line on standard error and exit code 1', asyn
   await fails(['serve', ...TOY, '--port', port], `--port: expected a free port, got ${port}`)
 })
 
+t.test('texts that could never all wait are refused by their field, not told to come back', async (t) => {
+  const { url } = await startServer(t, ...TOYS, '--max-queue', '2')
+  const answer = await post(`${url}/v1/completions`, { prompt: ' red', max_tokens: 2, n: 3 })
+  t.equal(answer.status, 400)
+  t.match(await answer.json(), { error: { param: 'n', message: /at most 2 texts/ } })
+})
+
 t.test('when time to drain runs out the rest ends with an error and the exit code says so', async (t) => {
   const { url, child } = await startServer(
     t,
