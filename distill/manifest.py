@@ -1,6 +1,6 @@
 """Writes `model.json` with its checksum, so that a server notices when it has changed by itself.
 
-    python -m distill.manifest FOLDER...     # anew, after an edit by hand
+python -m distill.manifest FOLDER...     # anew, after an edit by hand
 """
 
 import hashlib
