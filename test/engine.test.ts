@@ -10,6 +10,7 @@ import { loadTokenizer } from '../src/tokenizer/gpt2-tokenizer.js'
 import type { Tokenizer } from '../src/tokenizer/tokenizer.js'
 import { flatCost } from './scheduler/flat-cost.js'
 import { TableDenoiser } from './table-denoiser.js'
+import { thrownBy } from './thrown-by.js'
 
 const tokenizer = await loadTokenizer('models/tokenizers/gpt2')
 
@@ -52,15 +53,6 @@ async function read(generation: Generation): Promise<TextEvent[]> {
   const events: TextEvent[] = []
   for await (const event of generation) events.push(event)
   return events
-}
-
-function thrownBy(run: () => void): unknown {
-  try {
-    run()
-  } catch (error) {
-    return error
-  }
-  return undefined
 }
 
 const endsOf = (events: TextEvent[]) =>

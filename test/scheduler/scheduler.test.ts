@@ -12,6 +12,7 @@ import type { SequenceStep } from '../../src/scheduler/step-stream.js'
 import { chiSquareDeviation } from '../chi-square.js'
 import { referenceChainLaw } from '../reference-chain.js'
 import { BOS, MASK, TableDenoiser, TOKENS, tokenLaw } from '../table-denoiser.js'
+import { thrownBy } from '../thrown-by.js'
 import { flatCost } from './flat-cost.js'
 import { makeSequence } from './make-sequence.js'
 import { goOn, VirtualDevice, virtualTime } from './virtual-device.js'
@@ -747,12 +748,3 @@ t.test('closing tells every reader', async (t) => {
   scheduler.close()
   for (const text of texts) await t.rejects(read(text), { code: 'draining' })
 })
-
-function thrownBy(run: () => void): unknown {
-  try {
-    run()
-  } catch (error) {
-    return error
-  }
-  return undefined
-}
