@@ -61,14 +61,14 @@ export const rowsIn = (sequences: readonly Passenger[]) =>
   sequences.reduce((sum, { nextRows }) => sum + nextRows, 0)
 
 /** What the next pass sees, padding aside. */
-export function latentTokensIn({ sequences }: Batch): { masked: number; known: number } {
+export function latentTokensIn({ sequences }: Batch): { unpadded: number; masked: number } {
+  let unpadded = 0
   let masked = 0
-  let all = 0
   for (const { latentTokens, options } of sequences) {
-    all += latentTokens.length
+    unpadded += latentTokens.length
     for (const token of latentTokens) if (token === options.maskToken) masked++
   }
-  return { masked, known: all - masked }
+  return { unpadded, masked }
 }
 
 /**

@@ -295,7 +295,7 @@ export class Scheduler {
       sequence.heedDeadline(start, roundMs)
     }
     const pass = assembler.assemble(batch)
-    const { masked, known } = latentTokensIn(batch)
+    const latentTokens = latentTokensIn(batch)
     let revealed: Revealed
     try {
       revealed = await this.#reveal(pass, attempts)
@@ -316,8 +316,7 @@ export class Scheduler {
     const report = {
       ...size,
       ...timing,
-      masked,
-      unpadded: masked + known,
+      ...latentTokens,
       number: ++this.#counts.passes,
       sequences: batch.sequences.length
     }

@@ -1,24 +1,15 @@
-import { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { BatchWork } from '../../src/batches/batch-work.js'
-import { SqliteQueue } from '../../src/batches/sqlite-queue.js'
 import { checkLine } from '../../src/http/batch-lines.js'
 import { until } from '../helper.js'
-import { line } from './batch-server.js'
-import { batchRecord } from './queue-contract.js'
+import { queueOfLines } from './queue-of-lines.js'
 
 const LINES = 40
 
 /** The queue of a batch of so many lines that is to be led. */
 async function queueOf(t: Test, count: number) {
-  const queue = await SqliteQueue.open(t.testdir())
-  t.teardown(() => queue.close())
-  const record = batchRecord(undefined, { request_counts: { total: count, completed: 0, failed: 0 } })
-  const { id, input_file_id } = record.batch
-  const lines = Array.from({ length: count }, (_, i) => line(`${i}`, { prompt: ' red' }))
-  await queue.write(input_file_id, Readable.from([Buffer.from(lines.join('\n'))]))
-  await queue.batches.put(id, record)
+  const { queue, id } = await queueOfLines(t, count)
   await queue.begin(id)
   return { queue, id }
 }
