@@ -237,6 +237,12 @@ t.test('fewer steps are taken when a deadline will not hold all, and the text is
   t.ok(end!.timings.total_ms < 120, `${end!.timings.total_ms} ms`)
 })
 
+t.test('a deadline that holds a pass for each position cuts no steps: the others cost nothing', async (t) => {
+  const { complete } = build(t)
+  const events = await read(complete({ max_tokens: 20, steps: 1000, deadline_ms: 500 }))
+  t.equal(startsOf(events)[0]!.steps, 1000)
+})
+
 t.test('a deadline that cannot be met is refused at once: for good, or until others have gone', async (t) => {
   const { complete, engine, denoiser } = build(t, { maxQueue: 100 })
   denoiser.before = () => delay(5)

@@ -38,7 +38,11 @@ export function nextBatch<S extends Passenger>(
   )
 }
 
-export const tokensIn = ({ length, sequences }: Batch<Passenger>) => length * sequences.length
+/** Of its pass. */
+export const sizeOf = ({ length, sequences }: Batch<Passenger>): PassSize => ({
+  tokens: length * sequences.length,
+  rows: rowsIn(sequences)
+})
 
 /** The batch and others of its bucket, in order, up to the first with which it would no longer fit. */
 export function fillBatch<S extends Passenger>(
@@ -57,8 +61,7 @@ export function fillBatch<S extends Passenger>(
   return { length, sequences: filled }
 }
 
-export const rowsIn = (sequences: readonly Passenger[]) =>
-  sequences.reduce((sum, { nextRows }) => sum + nextRows, 0)
+const rowsIn = (sequences: readonly Passenger[]) => sequences.reduce((sum, { nextRows }) => sum + nextRows, 0)
 
 /** What the next pass sees, padding aside. */
 export function latentTokensIn({ sequences }: Batch): { unpadded: number; masked: number } {

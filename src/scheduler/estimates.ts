@@ -1,5 +1,5 @@
 import type { Admissible, Admission } from './admission.js'
-import { rowsIn } from './batch.js'
+import { sizeOf } from './batch.js'
 import type { Client } from './fair-queue.js'
 import { Forecast, type SentPass } from './forecast.js'
 import type { PassCost } from './pass-cost.js'
@@ -129,8 +129,7 @@ export class Estimates {
   }
 
   #passMs(sequences: readonly Sequence[]): number {
-    const tokens = sequences.length * this.#admission.padded(sequences[0]!.length)
-    return this.#cost.estimate({ tokens, rows: rowsIn(sequences) })
+    return this.#cost.estimate(sizeOf({ length: this.#admission.padded(sequences[0]!.length), sequences }))
   }
 
   #foretell(now: number): Forecast<Sequence> {

@@ -1,5 +1,5 @@
 import type { Admissible, Admission } from './admission.js'
-import { type Batch, nextBatch, type Passenger, rowsIn, tokensIn } from './batch.js'
+import { type Batch, nextBatch, type Passenger, sizeOf } from './batch.js'
 import type { PassCost } from './pass-cost.js'
 import { type PassRules, worthSendingAhead } from './pass-rules.js'
 
@@ -144,7 +144,7 @@ export class Forecast<S extends Admissible> {
       const waiting = this.#admission.admit()
       if (waiting.length === 0) return
       const batch = nextBatch(waiting, this.#admission.round.tokens, this.#rules)
-      if (this.#lanes.length >= parallel && !worthSendingAhead(tokensIn(batch), this.#rules)) return
+      if (this.#lanes.length >= parallel && !worthSendingAhead(sizeOf(batch), this.#rules)) return
       this.#admission.depart(batch.sequences)
       this.#send(batch)
     }
@@ -154,7 +154,7 @@ export class Forecast<S extends Admissible> {
   #send(batch: Batch<Shadow>, startedAt?: number): void {
     const device = this.#freeAt.indexOf(Math.min(...this.#freeAt))
     const start = startedAt ?? Math.max(this.#now, this.#freeAt[device]!)
-    const ms = this.#cost.estimate({ tokens: tokensIn(batch), rows: rowsIn(batch.sequences) })
+    const ms = this.#cost.estimate(sizeOf(batch))
     const endsAt = start + ms >= this.#now ? start + ms : this.#now + LATE * ms
     this.#freeAt[device] = endsAt
     this.#lanes.push({ shadows: batch.sequences, endsAt })

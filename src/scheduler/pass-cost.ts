@@ -10,8 +10,10 @@ export interface PassTerms {
   readonly msPerRow: number
 }
 
-/** Weight of the newest pass in the moving average. */
-const NEWEST = 0.1
+/** Weight of the newest pass in the moving average, which is one of logarithms: a pass that was held up moves it little. */
+const NEWEST = 0.2
+/** So many times as long as expected, or as short, is all that one pass can tell: it may have been lost, and run again. */
+const MOST = 4
 
 /**
  * What a pass costs: so much for being a pass, for each padded token and for each row. The terms are those of a device that
@@ -38,7 +40,8 @@ export class PassCost {
   }
 
   observe(size: PassSize, ms: number): void {
-    this.#drift *= 1 - NEWEST + (NEWEST * ms) / this.estimate(size)
+    const factor = ms / this.estimate(size)
+    this.#drift *= Math.min(MOST, Math.max(1 / MOST, factor)) ** NEWEST
   }
 
   /**

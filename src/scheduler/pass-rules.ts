@@ -1,3 +1,5 @@
+import type { PassSize } from './pass-cost.js'
+
 /** What a scheduler goes by, and whoever foretells what it will do. */
 export interface PassRules {
   /** Longest window of the model. */
@@ -18,6 +20,6 @@ export function mayRun(sequences: number, paddedTokens: number, { lanes, passTok
 }
 
 /** Whether a pass is worth sending while every device has one: else it waits for its turn, and grows. */
-export function worthSendingAhead(paddedTokens: number, { passTokens }: PassRules): boolean {
-  return paddedTokens >= passTokens / 2
+export function worthSendingAhead({ tokens }: PassSize, { passTokens }: PassRules): boolean {
+  return tokens >= passTokens / 2
 }

@@ -66,7 +66,7 @@ export class Room {
   }
 
   /**
-   * Steps that each window of a text which came now could take to be done in time; at least one.
+   * Steps that each window of a text which came now could take to be done in time: at least one, or any number.
    * @throws {RequestError} `deadline_too_short` when no load would let it be met, `overloaded` when this one does not
    */
   stepsWithin(ms: number, newcomer: Newcomer): number {
@@ -77,7 +77,9 @@ export class Room {
       throw new RequestError('deadline_too_short', message, { param })
     }
     const { waitMs, stepMs, rowsMs } = this.#estimates.timesOf(newcomer)
-    const steps = Math.floor((ms - waitMs - rowsMs) / newcomer.windows / stepMs)
+    const passes = (ms - waitMs - rowsMs) / stepMs
+    if (passes >= newcomer.rows) return Number.POSITIVE_INFINITY // a step that reveals nothing costs no pass
+    const steps = Math.floor(passes / newcomer.windows)
     if (steps >= 1) return steps
     const neededMs = Math.ceil(waitMs + rowsMs + newcomer.windows * stepMs)
     const message = `${param}: expected at least ${neededMs} while others wait, got ${ms}.`

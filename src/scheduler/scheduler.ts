@@ -8,7 +8,7 @@ import {
   latentTokensIn,
   nextBatch,
   PassAssembler,
-  tokensIn
+  sizeOf
 } from './batch.js'
 import { type Endings, noEndings, type Outcome, totals } from './endings.js'
 import { Estimates, type Newcomer } from './estimates.js'
@@ -263,7 +263,7 @@ export class Scheduler {
     if (waiting.length === 0) return undefined
     const rules = waiting === first ? this.#rules : this.#offlineRules
     const batch = nextBatch(waiting, round.tokens, rules)
-    if (ahead && !worthSendingAhead(tokensIn(batch), rules)) return undefined
+    if (ahead && !worthSendingAhead(sizeOf(batch), rules)) return undefined
     const whole = waiting === first ? this.#withCompany(batch, second) : batch
     for (const sequence of whole.sequences) this.#admissionOf(sequence).depart([sequence])
     return whole

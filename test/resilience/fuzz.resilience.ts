@@ -33,6 +33,7 @@ trial(
   `no 5xx, every answer and event exactly as described, nothing logged; each operation met ${MET} times, ${STREAMS} streams checked`,
   async (t) => {
     const keys = ['ann', 'bob'].map((name) => newKey(name, 'text'))
+    t.teardown(() => {}) // tap ends first what came first: the folder is to go when its servers have gone
     const folder = t.testdir({ open: {}, closed: {} })
     const open = await start(t, join(folder, 'open'))
     const closed = await start(t, join(folder, 'closed'), ...keys.flatMap(({ line }) => ['--api-key', line]))

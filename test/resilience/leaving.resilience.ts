@@ -3,13 +3,17 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { WebSocket } from 'ws'
+import { randomFrom } from '../../src/bench/random.js'
 import { TOYS } from '../integration/server-process.js'
 import { connection, postBytes } from './connection.js'
 import { startInspected } from './kept-memory.js'
+import { SEED } from './seed.js'
 import { atRest, descriptors, descriptorsFall, each, ended, metric, textOf, watched } from './server-watch.js'
 import { trial } from './trial.js'
 
 const flags = [...TOYS, '--max-text-tokens', '4000', '--max-queue', '2000', '--log-level', 'error']
+/** A pass of four texts: the others wait. */
+const smallPasses = ['--max-batch-tokens', '64']
 /** Room for caches and code compiled late: 1.1 MiB was the most seen. */
 const KEPT_KIB = 2000
 const SECOND_MS = 1000
@@ -54,22 +58,34 @@ trial(
   }
 )
 
-const long = { model: 'toy-mixture', prompt: ' red', max_tokens: 900, steps: 900, seed: 11 }
+const sampling = { steps: 900, seed: 11 }
+const long = { model: 'toy-mixture', prompt: ' red', max_tokens: 900, ...sampling }
+const infill = {
+  model: 'toy-mixture',
+  template: [' red', { mask: 6 }, ' blue', { mask: 6 }],
+  ...sampling
+}
+const events = { stream: true, drafts: true }
+const inference = { text_input: ' red', parameters: { max_tokens: 900, ...sampling } }
 
-/** Ways to ask for a text and to leave when it has begun, or a little later. Each resolves when it has left. */
+/** Asks for a text as events, and hangs up a little after the first. */
+const leaveEvents = (path: string, body: object) => async (url: string, afterMs: number) => {
+  const socket = await sent(await connection(url), postBytes(path, JSON.stringify(body)))
+  await once(socket, 'data')
+  await setTimeout(afterMs)
+  socket.destroy()
+}
+
+/** Ways to ask for a text and to leave when it has begun, or a little later, or while it waits. Each resolves when it has left. */
 const leavings: ((url: string, afterMs: number) => Promise<unknown>)[] = [
   async (url, afterMs) => {
     const socket = await sent(await connection(url), postBytes('/v1/completions', JSON.stringify(long)))
     await setTimeout(20 + afterMs)
     socket.destroy()
   },
-  async (url, afterMs) => {
-    const body = JSON.stringify({ ...long, stream: true, drafts: true })
-    const socket = await sent(await connection(url), postBytes('/v1/completions', body))
-    await once(socket, 'data')
-    await setTimeout(afterMs)
-    socket.destroy()
-  },
+  leaveEvents('/v1/completions', { ...long, ...events }),
+  leaveEvents('/v1/infill', { ...infill, stream: true }),
+  leaveEvents('/v2/models/toy-mixture/generate_stream', inference),
   async (url, afterMs) => {
     const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/stream`)
     await once(socket, 'open')
@@ -97,17 +113,22 @@ const leavings: ((url: string, afterMs: number) => Promise<unknown>)[] = [
 ]
 
 trial(
-  'texts left at a random moment: JSON, events, WebSocket by message and by hanging up; beside one that stays',
+  'texts left at a random moment, some while they wait: JSON, events of three routes, WebSocket by message and by hanging up; beside one that stays',
   `places free at once; completed + cancelled + failed + refused = asked; the neighbour gets its text; of the last 500 no more than ${KEPT_KIB} KiB kept`,
   async (t) => {
-    const server = await startInspected(t, ...flags)
+    const server = await startInspected(t, ...flags, ...smallPasses)
     const { url } = server
     const expected = await textOf(url, long)
     const open = await descriptors(server)
     const before = await ended(url)
     const lost: string[] = []
+    const random = randomFrom(SEED)
+    let mostWaiting = 0
     const leave = (count: number) =>
-      each(Array(count).keys(), 16, (n) => leavings[n % leavings.length]!(url, ((n * 7919) % 97) * 2))
+      each(Array(count).keys(), 16, async (n) => {
+        if (n % 25 === 0) mostWaiting = Math.max(mostWaiting, await metric(url, 'fewstep_queued_sequences'))
+        await leavings[n % leavings.length]!(url, random() * 200)
+      })
     await leave(500)
     await atRest(url)
     const keptBefore = await server.keptKib()
@@ -133,6 +154,7 @@ trial(
     const cancelled = await metric(url, 'fewstep_sequences_total', 'outcome="cancelled"')
     if (!(await descriptorsFall(server, open + 4, 10_000))) lost.push('connections stay')
     t.ok(cancelled > 500, `${cancelled} were left part way`)
+    t.ok(mostWaiting > 0, 'some waited')
     const kept = Math.round((await server.keptKib()) - keptBefore)
     if (kept > KEPT_KIB) lost.push(`${kept} KiB kept`)
     return {

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import { WebSocket } from 'ws'
+import { randomFrom } from '../../src/bench/random.js'
 import { startServer } from '../integration/server-process.js'
 import { SEED } from './seed.js'
 import { watched } from './server-watch.js'
@@ -43,11 +44,8 @@ async function asker(url: string) {
   return { ask, socket }
 }
 
-let drawn = SEED
-const draw = (from: number, to: number) => {
-  drawn = (drawn * 1_103_515_245 + 12_345) % 2 ** 31
-  return from + (drawn % (to - from + 1))
-}
+const random = randomFrom(SEED)
+const draw = (from: number, to: number) => from + Math.floor((to - from + 1) * random())
 /** A hole is filled to its end: a completion may end early, which nobody can know. */
 const anyText = () => ({ template: ['Once upon a time', { mask: draw(32, 160) }], steps: draw(4, 16) })
 

@@ -4,7 +4,7 @@ import type { RequestError } from '../../src/errors.js'
 import type { Client } from '../../src/scheduler/fair-queue.js'
 import { PassCost } from '../../src/scheduler/pass-cost.js'
 import { type Preference, Scheduler } from '../../src/scheduler/scheduler.js'
-import type { Sequence } from '../../src/scheduler/sequence.js'
+import { thrownBy } from '../thrown-by.js'
 import { makeSequence } from './make-sequence.js'
 import { goOn, VirtualDevice, virtualTime } from './virtual-device.js'
 
@@ -55,24 +55,14 @@ async function toldAndTrue(load: Load, terms = { fixedMs: 4, msPerToken: 0.125, 
       fill()
     }
     const { queued } = scheduler.stats
-    const told = refusalOf(scheduler, wanted)
+    const texts = Array.from({ length: wanted }, (_, i) => makeSequence(20, 4, i))
+    const told = (thrownBy(() => scheduler.submit(texts)) as RequestError | undefined)?.retryAfterMs
     if (told === undefined) return undefined
     const begun = performance.now()
     while (scheduler.stats.queued > queued - (queued + wanted - maxQueue)) await goOn(clock)
     return { told, true: performance.now() - begun }
   } finally {
     clock.uninstall()
-  }
-}
-
-/** When a scheduler that is full says to come back. */
-function refusalOf(scheduler: Scheduler, wanted: number): number | undefined {
-  const texts: Sequence[] = Array.from({ length: wanted }, (_, i) => makeSequence(20, 4, i))
-  try {
-    scheduler.submit(texts)
-    return undefined
-  } catch (error) {
-    return (error as RequestError).retryAfterMs
   }
 }
 

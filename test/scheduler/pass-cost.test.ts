@@ -25,6 +25,18 @@ t.test('a pass of as many tokens as give a share gives that share, and no more a
   )
 })
 
+t.test(
+  'one pass that is held up, or lost and run again, moves the estimate by a third at most',
+  async (t) => {
+    const cost = new PassCost({ fixedMs: 2, msPerToken: 0.5, msPerRow: 0.25 })
+    const size = { tokens: 100, rows: 8 }
+    cost.observe(size, 60_000)
+    t.ok(cost.estimate(size) < (54 * 4) / 3, `${cost.estimate(size)}`)
+    cost.observe(size, 0)
+    t.ok(cost.estimate(size) > 54 * 0.99, `${cost.estimate(size)}`)
+  }
+)
+
 t.test('what passes take moves the estimate there, whatever was measured first', async (t) => {
   t.doesNotThrow(() =>
     fc.assert(
