@@ -8,7 +8,7 @@ import { SEED } from './seed.js'
 import { watched } from './server-watch.js'
 import { trial } from './trial.js'
 
-const ROUNDS = 40
+const ROUNDS = 60
 /** Of the time that a refusal tells: what comes so much earlier is refused again, what comes so much later is taken. */
 const WITHIN = 0.25
 /** Shorter waits are lost in the way there and back. */
