@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
@@ -147,6 +148,24 @@ t.test('a disk that is full is not the fault of the client, and is told without 
   t.notMatch(JSON.stringify(body), /ENOSPC|data/)
   t.same(readdirSync(join(folder, 'files')), [])
   t.same(await all(queue.files.list()), [])
+})
+
+t.test('an upload that is refused part way is read to its end: its connection can close', async (t) => {
+  const { url, queue } = await batchServer(t)
+  const write = queue.write.bind(queue)
+  queue.write = (id, chunks) => write(id, untilFull(chunks))
+  const request = httpRequest(`${url}/v1/files`, {
+    method: 'POST',
+    headers: { 'content-type': 'multipart/form-data; boundary=b' }
+  })
+  t.teardown(() => request.destroy())
+  const sent = once(request, 'finish')
+  request.write('--b\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\n')
+  request.end('x'.repeat(16_000_000)) // more than lies in buffers on the way
+  const [answer] = await once(request, 'response')
+  t.equal(answer.statusCode, 507)
+  await sent
+  t.equal(request.socket!.writableLength, 0)
 })
 
 t.test('a file is gone when its time is over, but stays while a batch reads it', async (t) => {
