@@ -30,12 +30,12 @@ const files = readdirSync(folder).filter((name) =>
   name.endsWith(soak ? 'soak.resilience.ts' : '.resilience.ts')
 )
 const begun = Date.now()
-let status = 0
+const failed = []
 for (const [i, name] of files.entries()) {
   console.log(`${i + 1} of ${files.length}: ${name}, after ${Math.round((Date.now() - begun) / 1000)} s`)
   const env = { ...process.env, RELIABILITY_ROWS: rowsFile, SOAK_MINUTES: soak ? '30' : '2' }
   const code = run('npx', ['tap', 'run', '--jobs=1', '--timeout=3000', join(folder, name)], { env }) ?? 1
-  status ||= code
+  if (code !== 0) failed.push(name)
 }
 const written = readFileSync(rowsFile, 'utf8').split('\n').filter(Boolean).map(JSON.parse)
 rmSync(rowsFolder, { recursive: true })
@@ -66,4 +66,9 @@ ${date}, ${cpus().length} cores (${cpus()[0].model.trim()}), Node.js ${process.v
 ${cells.join('\n')}
 `
 writeFileSync(page, `${before}${table.trimStart()}${after}`)
-process.exitCode = status
+const lost = rows.reduce((sum, row) => sum + row.lost, 0)
+console.log(`${rows.length} trials in ${minutes} minutes, ${lost} lost; ${page} has the table`)
+if (failed.length > 0) {
+  console.error(`failed: ${failed.join(', ')}`)
+  process.exitCode = 1
+}
