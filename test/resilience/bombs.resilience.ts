@@ -1,6 +1,7 @@
 /** Requests that cost little to send and, read without care, much to take. */
 import { once } from 'node:events'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
+import type { Test } from 'tap'
 import { WebSocket } from 'ws'
 import { startServer, startServerWith, TOYS } from '../integration/server-process.js'
 import { metric, residentMib } from './server-watch.js'
@@ -67,47 +68,44 @@ const routes = [
   '/v2/models/toy-mixture/generate_stream'
 ]
 
-/** Posts, and adds up what that costs the server. */
-function costs(url: string, pid: number) {
+interface Bomb {
+  readonly what: string
+  readonly route: string
+  readonly type: string
+  readonly body: string
+}
+
+const costHolds = `no 5xx, answers of ${ANSWER_MIB} MiB at most, event loop busy ${BUSY_MS} ms at most, under ${RESIDENT_MIB} MiB with a heap of 512`
+
+/** Posts each of these, again and again, and adds up what that costs a server. */
+async function costOf(t: Test, bombs: readonly Bomb[]): Promise<Found> {
+  const { url, child } = await startServerWith(t, { env: HEAP }, ...TOYS, '--data', t.testdir())
   const lost: string[] = []
-  let times = 0
   let mostMib = 0
   let longestMs = 0
-  return {
-    async post(route: string, what: string, headers: Record<string, string>, body: string): Promise<void> {
-      times++
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const { what, route, type, body } of bombs) {
+      const headers = { 'content-type': type }
       const answer = await fetch(url + route, { method: 'POST', headers, body })
       const { status } = answer
       const answeredMib = (await answer.arrayBuffer()).byteLength / MIB
       const busyMs = Math.round(1000 * (await metric(url, 'nodejs_eventloop_lag_max_seconds')))
       longestMs = Math.max(longestMs, busyMs)
-      mostMib = Math.max(mostMib, Math.round(await residentMib(pid)))
+      mostMib = Math.max(mostMib, Math.round(await residentMib(child.pid!)))
       if (status >= 500 || busyMs > BUSY_MS || answeredMib > ANSWER_MIB)
         lost.push(`${route}, ${what}: ${status}, busy ${busyMs} ms, ${answeredMib} MiB`)
-    },
-    found(): Found {
-      if (mostMib > RESIDENT_MIB) lost.push(`${mostMib} MiB`)
-      return { times, lost, note: `event loop busy ${longestMs} ms at most, ${mostMib} MiB at most` }
     }
   }
+  if (mostMib > RESIDENT_MIB) lost.push(`${mostMib} MiB`)
+  const note = `event loop busy ${longestMs} ms at most, ${mostMib} MiB at most`
+  return { times: ROUNDS * bombs.length, lost, note }
 }
 
-trial(
-  'bodies of 1 MiB that are costly to read, each to every route that takes JSON',
-  `no 5xx, answers of ${ANSWER_MIB} MiB at most, event loop busy ${BUSY_MS} ms at most, under ${RESIDENT_MIB} MiB with a heap of 512`,
-  async (t) => {
-    const { url, child } = await startServerWith(t, { env: HEAP }, ...TOYS, '--data', t.testdir())
-    const tally = costs(url, child.pid!)
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const [what, body] of Object.entries(bodies)) {
-        for (const route of routes) {
-          await tally.post(route, what, { 'content-type': 'application/json' }, body)
-        }
-      }
-    }
-    return tally.found()
-  }
-)
+trial('bodies of 1 MiB that are costly to read, each to every route that takes JSON', costHolds, (t) => {
+  const type = 'application/json'
+  const ofRoutes = ([what, body]: [string, string]) => routes.map((route) => ({ what, route, type, body }))
+  return costOf(t, Object.entries(bodies).flatMap(ofRoutes))
+})
 
 const BOUNDARY = 'x'
 const part = (name: string, value: string, more = '') =>
@@ -127,21 +125,14 @@ const forms: Record<string, string> = {
   'a line of 16 MiB': `${purpose}${file('a'.repeat(16 * MIB))}`
 }
 
-trial(
-  'forms of some MiB that are costly to read, as uploads',
-  `no 5xx, answers of ${ANSWER_MIB} MiB at most, event loop busy ${BUSY_MS} ms at most, under ${RESIDENT_MIB} MiB with a heap of 512`,
-  async (t) => {
-    const { url, child } = await startServerWith(t, { env: HEAP }, ...TOYS, '--data', t.testdir())
-    const tally = costs(url, child.pid!)
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const [what, form] of Object.entries(forms)) {
-        const headers = { 'content-type': `multipart/form-data; boundary=${BOUNDARY}` }
-        await tally.post('/v1/files', what, headers, `${form}--${BOUNDARY}--\r\n`)
-      }
-    }
-    return tally.found()
-  }
-)
+trial('forms of some MiB that are costly to read, as uploads', costHolds, (t) => {
+  const type = `multipart/form-data; boundary=${BOUNDARY}`
+  const upload = ([what, form]: [string, string]) => ({
+    ...{ what, route: '/v1/files', type },
+    body: `${form}--${BOUNDARY}--\r\n`
+  })
+  return costOf(t, Object.entries(forms).map(upload))
+})
 
 trial(
   'bodies and WebSocket messages that are small until unpacked',
